@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which plugins there are and what they provide: scan, describe, feature table. DESIGN section 8.
+ */
+#ifndef SSM_AGENT_PLUGINS_H
+#define SSM_AGENT_PLUGINS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+struct event_base;
+struct conf;
+struct plugins;
+
+struct feature { /* one row of the table; owned by it, valid until the next scan */
+	uint32_t kind, flags;
+	const char *name; /* as the descriptor has it, maybe with a final '*' */
+	const char *job_key, *cancel_key;
+	const char *plugin, *path; /* of the plugin that provides it */
+	const json_t *descriptor;  /* the whole, from --describe */
+};
+
+struct plugins *plugins_new(struct event_base *base, const struct conf *conf);
+struct plugins *plugins_free(struct plugins *p);
+/* DONE is called (possibly at once) when the table agrees with the folder: before each new job. */
+typedef void plugins_ready_fn(void *arg);
+struct plugins_wait;
+struct plugins_wait *plugins_refresh(struct plugins *p, plugins_ready_fn *done, void *arg);
+void plugins_wait_cancel(struct plugins_wait *w);
+/* Longest prefix for topics, exact or '*' for the rest; NULL when nobody provides it. */
+const struct feature *plugins_find(const struct plugins *p, uint32_t kind, const char *name);
+/* For the host's hello: [{"name","path","features":[...]}] of all loadable plugins. Caller owns. */
+json_t *plugins_for_host(const struct plugins *p);
+/* For ssmctl plugins: each file with state, reason, features. Caller owns. */
+json_t *plugins_report(const struct plugins *p);
+
+#endif

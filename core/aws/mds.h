@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ec2messages: the long poll and the four answers. spec/01 section 1. */
+#ifndef SSM_AWS_MDS_H
+#define SSM_AWS_MDS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/aws/call.h"
+
+struct mds;
+
+struct mds_options {
+	struct event_base *base;
+	struct aws *aws;
+	const char *instance_id;
+	int64_t poll_timeout_ms; /* Mds.StopTimeoutMillis + 10 s */
+};
+/* One poll's messages, a JSON array in service order (each an object as of spec/01 section 1.2; not
+ * checked further), never empty. Borrowed. */
+typedef void mds_messages_fn(void *arg, json_t *messages);
+/* The poll's health: RESULT 0 after an answer, else with TEXT and the wait that follows. */
+typedef void mds_state_fn(void *arg, int result, const char *text, int64_t wait_ms);
+
+struct mds *mds_new(const struct mds_options *o, mds_messages_fn *messages, mds_state_fn *state,
+		    void *arg);
+struct mds *mds_free(struct mds *m);
+void mds_poll(struct mds *m, bool on); /* off: the request under way is dropped */
+void mds_poll_now(struct mds *m);      /* cut a back-off short */
+
+/* Answers. Each DONE is called once; attempts as of spec/01 section 1.3. Returned handles for
+ * aws_cancel(). */
+struct aws_call *mds_acknowledge(struct mds *m, const char *message_id, aws_done_fn *done,
+				 void *arg);
+struct aws_call *mds_fail(struct mds *m, const char *message_id, const char *failure_type,
+			  aws_done_fn *done, void *arg);
+struct aws_call *mds_delete(struct mds *m, const char *message_id, aws_done_fn *done, void *arg);
+struct aws_call *mds_reply(struct mds *m, const char *message_id, const char *reply_id,
+			   const char *payload, size_t len, aws_done_fn *done, void *arg);
+
+#endif
