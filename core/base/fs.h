@@ -31,6 +31,8 @@ int fs_write_all(int fd, const void *data, size_t len);
 int fs_pwrite_all(int fd, const void *data, size_t len, off_t at);
 /* Remove a tree below DIRFD; a missing one is fine. Links are removed, not followed. */
 int fs_remove_tree(int dirfd, const char *name, struct err *e);
+/* Mode 0700 for a folder of our own that nobody may even read now. 0 or -errno. */
+int fs_allow_owner(int dirfd, const char *name);
 /* Owned by root or our uid, not writable for group or others, regular (or a folder when DIR).
  * -EPERM with the reason. */
 int fs_check_trusted(int fd, const char *shown_path, bool dir, struct err *e);

@@ -47,11 +47,15 @@ int text_from_http_date(const char *s, int64_t *ret_unix_ms);
  * back by at most 3. Invalid bytes count as characters of their own. S holds S_LEN >= LEN bytes. */
 size_t text_utf8_floor(const char *s, size_t s_len, size_t len);
 bool text_utf8_valid(const char *s, size_t len);
+/* Bytes (1..4) of the valid character at S, which holds LEN bytes; 0 when there is none. */
+size_t text_utf8_char(const char *s, size_t len);
 /* Copy with each invalid byte replaced by U+FFFD. Caller frees. */
 char *text_utf8_repair(const char *s, size_t len, size_t *ret_len);
 /* In single quotes with control characters, quotes and backslashes escaped, at most MAX bytes of S
  * shown: for foreign strings in log lines and errors. Caller frees. */
 char *text_quote(const char *s, size_t max);
+/* Copy in which control characters and invalid bytes are escaped and nothing else. Caller frees. */
+char *text_escape_controls(const char *s, size_t len);
 
 /* Nearest of NULL-ended CANDIDATES by edit distance (<= 1/3 of its length), or NULL. */
 const char *text_nearest(const char *s, const char *const *candidates);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random bytes, UUIDs and jitter, replaceable in tests. */
+#include "core/base/rand.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/types.h>
+
+static rand_fn *replaced;
+
+static void
+real_bytes(void *p, size_t len)
+{
+	unsigned char *out = p;
+
+	while (len > 0) {
+		ssize_t n = getrandom(out, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			fprintf(stderr, "no random numbers: getrandom: %m\n");
+			abort();
+		}
+		out += n;
+		len -= (size_t)n;
+	}
+}
+
+void
+rand_bytes(void *p, size_t len)
+{
+	if (replaced)
+		replaced(p, len);
+	else
+		real_bytes(p, len);
+}
+
+void
+rand_uuid4(char ret[RAND_UUID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char b[16];
+	char *out = ret;
+
+	rand_bytes(b, sizeof(b));
+	b[6] = (unsigned char)((b[6] & 0x0F) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3F) | 0x80);
+	for (size_t i = 0; i < sizeof(b); i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[b[i] >> 4];
+		*out++ = digits[b[i] & 15];
+	}
+	*out = '\0';
+}
+
+int64_t
+rand_between(int64_t lo, int64_t hi)
+{
+	uint64_t r, n;
+
+	assert(lo <= hi);
+	n = (uint64_t)hi - (uint64_t)lo + 1; /* 0: all 2^64 values */
+	rand_bytes(&r, sizeof(r));
+	if (n == 0)
+		return (int64_t)r;
+	/* Numbers below 2^64 mod n would make some results likelier. A test's source that always
+	 * gives such a number must not hang the program: tries are counted. */
+	for (int tries = 0; r < -n % n && tries < 128; tries++)
+		rand_bytes(&r, sizeof(r));
+	return (int64_t)((uint64_t)lo + r % n);
+}
+
+void
+rand_replace(rand_fn *fn)
+{
+	replaced = fn;
+}
