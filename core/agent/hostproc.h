@@ -16,7 +16,8 @@ struct hostproc;
 struct hostproc_spec {
 	const char *mode;   /* "--job" "--service" */
 	const char *job_id; /* also the marker SSM_JOB in the environment of its processes */
-	json_t *hello;	  /* members of the agent's hello but t, ipc, token, agent_version; taken */
+	/* members of the agent's hello but t, ipc, token, agent_version; taken */
+	json_t *hello;
 	const void *body; /* message or inputs */
 	size_t body_len;
 	const int *fds; /* stdout, stderr of steps */
