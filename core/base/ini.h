@@ -18,7 +18,7 @@ struct ini_item {
 	unsigned line;
 	const char *section; /* "" before the first header */
 	const char *key;     /* NULL: this is a section header */
-	const char *value;   /* "" for an empty one */
+	const char *value;   /* "" for an empty one; INI_PROFILE leaves such keys out */
 };
 /* Less than 0 ends the parse with that error. */
 typedef int ini_item_fn(void *arg, const struct ini_item *item, struct err *e);

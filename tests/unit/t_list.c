@@ -43,7 +43,7 @@ END_TEST
 START_TEST(test_remove_while_walking)
 {
 	struct list head;
-	struct item items[] = { { .number = 1 }, { .number = 2 }, { .number = 3 }, { .number = 4 } };
+	struct item items[] = { { 1, { 0 } }, { 2, { 0 } }, { 3, { 0 } }, { 4, { 0 } } };
 
 	list_init(&head);
 	for (int i = 0; i < 4; i++)
