@@ -235,33 +235,40 @@ too_big(struct err *e, const char *name, size_t max)
 }
 
 int
-fs_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *e)
+fs_read_fd(int fd, const char *shown_path, size_t max, char **ret, size_t *ret_len, struct err *e)
 {
-	/* O_NONBLOCK: opening a FIFO must not wait for a writer. Regular files do not care. */
-	autoclose int fd = openat(dirfd, name,
-				  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	size_t len = 0;
 	int r;
 
 	if (max > SSIZE_MAX - 1)
 		max = SSIZE_MAX - 1;
-	if (fd < 0)
-		return failed(e, errno, "read", name);
 	if (fstat(fd, &st) < 0)
-		return failed(e, errno, "look at", name);
+		return failed(e, errno, "look at", shown_path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "cannot read '%s': it is not a regular file", name);
+		return err_set(e, -EINVAL, "cannot read '%s': it is not a regular file", shown_path);
 	if (st.st_size > (off_t)max)
-		return too_big(e, name, max);
+		return too_big(e, shown_path, max);
 	r = read_all(fd, (size_t)st.st_size, max, ret, &len);
 	if (r == -EFBIG)
-		return too_big(e, name, max);
+		return too_big(e, shown_path, max);
 	if (r < 0)
-		return failed(e, -r, "read", name);
+		return failed(e, -r, "read", shown_path);
 	if (ret_len)
 		*ret_len = len;
 	return 0;
+}
+
+int
+fs_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *e)
+{
+	/* O_NONBLOCK: opening a FIFO must not wait for a writer. Regular files do not care. */
+	autoclose int fd = openat(dirfd, name,
+				  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return failed(e, errno, "read", name);
+	return fs_read_fd(fd, name, max, ret, ret_len, e);
 }
 
 int

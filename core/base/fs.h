@@ -22,6 +22,9 @@ int fs_make_dirs(const char *path, mode_t mode, struct err *e);
 /* Whole regular file of at most MAX bytes, NUL-ended, caller frees. -ENOENT, -EFBIG, -ELOOP,
  * -EINVAL (not regular) ... */
 int fs_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len, struct err *e);
+/* The same of an open file (O_NONBLOCK, so that it was no FIFO that waited), from its offset on. */
+int fs_read_fd(int fd, const char *shown_path, size_t max, char **ret, size_t *ret_len,
+	       struct err *e);
 /* Temporary file in the same folder, exactly MODE, write, fdatasync, rename, fsync of the folder.
  * SYNC false leaves out both syncs (state that may be lost). */
 int fs_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode_t mode,

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values against option types; the snippet of a plugin's options. */
+#include "core/conf/opts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/sbuf.h"
+#include "core/base/text.h"
+
+static const char *
+type_hint(enum opts_type type)
+{
+	switch (type) {
+	case OPTS_INT:
+		return "a whole number";
+	case OPTS_BOOL:
+		return "yes or no";
+	case OPTS_MSEC:
+		return "a duration such as 250ms, 30s, 5m, 1h, 2d";
+	case OPTS_BYTES:
+		return "a size such as 4096, 64K, 10M, 2G";
+	case OPTS_PATH:
+		return "an absolute path";
+	case OPTS_STRING:
+		break;
+	}
+	return "text without control characters";
+}
+
+static int
+check_text(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if ((*p < 0x20 && *p != '\t') || *p == 0x7f)
+			return -EINVAL;
+	return 0;
+}
+
+static int
+check_path(const char *text)
+{
+	return text[0] == '/' ? check_text(text) : -EINVAL;
+}
+
+static int
+check_value(enum opts_type type, const char *text, int64_t *ret)
+{
+	bool truth = false;
+	int r;
+
+	switch (type) {
+	case OPTS_INT:
+		return text_to_i64(text, INT64_MIN, INT64_MAX, ret);
+	case OPTS_BOOL:
+		r = text_to_bool(text, &truth);
+		*ret = truth;
+		return r;
+	case OPTS_MSEC:
+		return text_to_ms(text, ret);
+	case OPTS_BYTES:
+		return text_to_bytes(text, ret);
+	case OPTS_PATH:
+		return check_path(text);
+	case OPTS_STRING:
+		return check_text(text);
+	}
+	return -EINVAL;
+}
+
+int
+opts_check(enum opts_type type, const char *text, int64_t *ret, struct err *e)
+{
+	int64_t value = 0;
+	int r = check_value(type, text, &value);
+
+	if (r < 0) {
+		autofree char *shown = text_quote(text, 80);
+
+		return err_set(e, r, "%s is not %s", shown, type_hint(type));
+	}
+	if (ret)
+		*ret = value;
+	return 0;
+}
+
+static void
+add_option(struct sbuf *b, const json_t *option)
+{
+	const char *help = json_str(option, "help", "");
+
+	if (*help)
+		sbuf_addf(b, "# %s\n", help);
+	sbuf_addf(b, "#%s = %s\n", json_str(option, "key", ""), json_str(option, "preset", ""));
+}
+
+char *
+opts_snippet(const json_t *descriptor)
+{
+	const char *name = json_str(descriptor, "name", "");
+	struct sbuf b = SBUF_INIT(1u << 20);
+	json_t *option;
+	size_t i;
+
+	sbuf_addf(&b, "# %s: %s\n", name, json_str(descriptor, "summary", ""));
+	sbuf_adds(&b,
+		  "# Set what you need in /etc/ssm/conf.d/; this file belongs to the package.\n\n");
+	sbuf_addf(&b, "[plugin %s]\n", name);
+	sbuf_adds(&b,
+		  "# yes, no, or required: the agent does not start without it.\n#Load = yes\n");
+	json_array_foreach(json_object_get(descriptor, "options"), i, option)
+		add_option(&b, option);
+	return sbuf_take(&b, NULL);
+}
