@@ -190,48 +190,51 @@ put_override(struct conf *c, const char *text, struct err *e)
 }
 
 static char *
-below(const struct conf *c, const char *path)
+etc_path(const struct conf *c, const char *name)
 {
-	return xasprintf("%s%s", c->root ? c->root : "", path);
+	return xasprintf("%s%s/%s", c->root ? c->root : "", c->root ? "/etc" : SSM_SYSCONFDIR,
+			 name);
 }
 
 /* Code (plugins, host, the packages' snippets) stays where it is installed; all else moves below
- * --root. */
+ * --root, where the folders have their plain names whatever the build's prefix is. */
+static void
+resolve_path(struct conf *c, enum conf_path which, const char *key, char *preset)
+{
+	const char *set = key ? conf_str(c, key) : "";
+
+	if (*set) {
+		free(preset);
+		preset = xstrdup(set);
+	}
+	c->paths[which] = preset;
+}
+
 static void
 resolve_paths(struct conf *c)
 {
-	static const struct {
-		const char *key, *preset;
-		bool code;
-	} table[] = {
-		[CONF_PATH_STATE] = {"Paths.State", SSM_LOCALSTATEDIR "/lib/amazon/ssm", false},
-		[CONF_PATH_RUN] = {"Paths.Run", "/run/ssm", false},
-		[CONF_PATH_LOG] = {"Paths.Log", SSM_LOCALSTATEDIR "/log/amazon/ssm", false},
-		[CONF_PATH_CACHE] = {"Paths.Cache", SSM_LOCALSTATEDIR "/cache/ssm", false},
-		[CONF_PATH_ETC] = {NULL, SSM_SYSCONFDIR "/ssm", false},
-		[CONF_PATH_PLUGINS] = {"Paths.Plugins", SSM_PLUGINDIR, true},
-		[CONF_PATH_HOST] = {"Paths.Host", SSM_EXECDIR "/ssm-plugin-host", true},
-	};
+	const char *var = c->root ? "/var" : SSM_LOCALSTATEDIR;
+	const char *root = c->root ? c->root : "";
 
-	for (size_t i = 0; i < NELEMS(table); i++) {
-		const char *set = table[i].key ? conf_str(c, table[i].key) : "";
-
-		free(c->paths[i]);
-		if (*set)
-			c->paths[i] = xstrdup(set);
-		else
-			c->paths[i] = table[i].code ? xstrdup(table[i].preset)
-						    : below(c, table[i].preset);
-	}
+	resolve_path(c, CONF_PATH_STATE, "Paths.State",
+		     xasprintf("%s%s/lib/amazon/ssm", root, var));
+	resolve_path(c, CONF_PATH_RUN, "Paths.Run", xasprintf("%s/run/ssm", root));
+	resolve_path(c, CONF_PATH_LOG, "Paths.Log", xasprintf("%s%s/log/amazon/ssm", root, var));
+	resolve_path(c, CONF_PATH_CACHE, "Paths.Cache", xasprintf("%s%s/cache/ssm", root, var));
+	resolve_path(c, CONF_PATH_ETC, NULL, etc_path(c, "ssm"));
+	resolve_path(c, CONF_PATH_PLUGINS, "Paths.Plugins", xstrdup(SSM_PLUGINDIR));
+	resolve_path(c, CONF_PATH_HOST, "Paths.Host", xstrdup(SSM_EXECDIR "/ssm-plugin-host"));
 }
 
 static int
 read_layers(struct conf *c, const struct conf_spec *spec, struct err *e)
 {
-	autofree char *legacy = below(c, SSM_SYSCONFDIR "/amazon/ssm/amazon-ssm-agent.json");
-	autofree char *single = below(c, SSM_SYSCONFDIR "/ssm/ssm.conf");
-	autofree char *admin = below(c, SSM_SYSCONFDIR "/ssm/conf.d");
-	autofree char *run = below(c, "/run/ssm/conf.d");
+	/* The reference agent's file has one place, whatever our prefix is. */
+	autofree char *legacy =
+		xasprintf("%s/etc/amazon/ssm/amazon-ssm-agent.json", c->root ? c->root : "");
+	autofree char *single = etc_path(c, "ssm/ssm.conf");
+	autofree char *admin = etc_path(c, "ssm/conf.d");
+	autofree char *run = xasprintf("%s/run/ssm/conf.d", c->root ? c->root : "");
 	const char *folders[] = {SSM_CONFDIR, admin, run};
 	int r = conf_read_legacy(c, legacy, e);
 
