@@ -23,6 +23,9 @@ struct sigv4_request {
 	time_t when;
 	bool unsigned_payload; /* S3 streams: UNSIGNED-PAYLOAD */
 	bool sign_length; /* add content-length to what is signed, as the JSON services have it */
+	/* Services but S3 sign a path with its dots resolved and encoded twice: */
+	bool path_as_is; /* dots and empty segments stay */
+	bool path_once;	 /* encoded once */
 };
 /* For tests and for other signers. */
 struct sigv4_parts {

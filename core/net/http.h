@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/base/err.h"
 
@@ -18,6 +19,7 @@ struct http_options {
 	const char *user_agent;
 	const char *ca_file; /* NULL: system's (hashed folder when there is one) */
 	const char *ca_path;
+	const char *ca_pem; /* the certificates themselves, before both */
 	const char *proxy; /* NULL: environment (HTTPS_PROXY https_proxy HTTP_PROXY ...); "" none */
 	const char *no_proxy;	 /* NULL: environment */
 	char *const *connect_to; /* HOST:PORT:ADDR:PORT, only with --root */
@@ -25,17 +27,26 @@ struct http_options {
 
 #define HTTP_HEADERS_MAX (64u * 1024u)
 
+/* A body in pieces; neither may call http_*. Sink: 0, or -errno ends the call with it. Source: at
+ * most LEN bytes into BUF, their number, or -errno. */
+typedef int http_sink_fn(void *arg, int status, const void *data, size_t len);
+typedef ssize_t http_source_fn(void *arg, void *buf, size_t len);
+
 struct http_request {
 	const char *method; /* "GET" ... */
 	const char *url;
 	char *const *headers; /* "Name: value"; Host and Content-Length are ours */
 	const void *body;     /* copied */
 	size_t body_len;
-	int64_t timeout_ms; /* whole request; 0 is an error */
-	int64_t connect_ms; /* 0: 10 s */
-	size_t max_bytes;   /* of the answer; 0: 4 MiB */
-	bool direct;	    /* never through a proxy (IMDS, ECS) */
-	bool fresh;	    /* not on a kept connection */
+	int64_t timeout_ms;	/* whole request; 0 is an error */
+	int64_t connect_ms;	/* 0: 10 s */
+	size_t max_bytes;	/* of the answer; 0: 4 MiB */
+	bool direct;		/* never through a proxy (IMDS, ECS) */
+	bool fresh;		/* not on a kept connection */
+	http_sink_fn *sink;	/* takes the answer's body, whose ceiling is then its own */
+	http_source_fn *source; /* gives SOURCE_LEN bytes to send, instead of body */
+	int64_t source_len;
+	void *stream; /* the argument of both */
 };
 
 struct http_response {

@@ -27,7 +27,10 @@ int url_port(const struct url *u); /* the effective one */
 /* Canonical path: each byte outside A-Za-z0-9-._~/ encoded again; once only when S3. Caller frees.
  */
 char *url_canonical_path(const char *escaped_path, bool s3);
-/* Canonical query: decoded, sorted by key then value, encoded anew. Caller frees. */
+/* "." and ".." resolved, empty segments dropped: what services but S3 sign. Caller frees. */
+char *url_normal_path(const char *path);
+/* Canonical query: decoded ('+' is a blank), sorted by key then value, encoded anew. Caller frees.
+ */
 char *url_canonical_query(const char *query);
 /* The host of a literal or named URL is loopback, 169.254.0.0/16 or fd00:ec2::/32: never proxied.
  */
