@@ -166,7 +166,7 @@ START_TEST(test_services)
 			json_object_get(json_object_get(all, "keys"), json_str(c, "key", ""));
 		const char *body = json_str(c, "body", "");
 		autostrv char **headers = headers_of(c);
-		struct sigv4_key key = {json_str(k, "access", ""), json_str(k, "hidden", ""),
+		struct sigv4_key key = {json_str(k, "access", ""), json_str(k, "secret", ""),
 					json_str(k, "token", NULL)};
 		struct sigv4_request r = {
 			.method = json_str(c, "method", ""),
