@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands and invocations: from the operator's request to the final status. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+#include "sdk/sandbox/control.h"
+#include "sdk/sandbox/store.h"
+
+#define DEFAULT_EXECUTION_S 3600
+
+static const char *const status_names[] = {"Pending", "InProgress", "Cancelling", "Success",
+					   "Failed",  "TimedOut",   "Cancelled"};
+
+const char *
+status_name(enum status s)
+{
+	return status_names[s];
+}
+
+static void
+free_plugin(struct plugin *p)
+{
+	free(p->name);
+	free(p->action);
+	free(p->out);
+	free(p->err);
+	free(p->output);
+	free(p->bucket);
+	free(p->prefix);
+}
+
+static void
+done_invocation(struct invocation *inv)
+{
+	timer_cancel(inv->cmd->sb->ev, &inv->deadline);
+	for (size_t i = 0; i < inv->plugin_count; i++)
+		free_plugin(&inv->plugins[i]);
+	free(inv->plugins);
+	free(inv->trace);
+}
+
+void
+command_free(void *value)
+{
+	struct command *cmd = value;
+
+	for (size_t i = 0; i < cmd->inv_count; i++)
+		done_invocation(&cmd->invs[i]);
+	free(cmd->invs);
+	json_decref(cmd->parameters);
+	json_decref(cmd->targets);
+	json_decref(cmd->notification);
+	free(cmd->document);
+	free(cmd->version);
+	free(cmd->comment);
+	free(cmd->bucket);
+	free(cmd->prefix);
+	free(cmd->log_group);
+	free(cmd->service_role);
+	free(cmd->max_concurrency);
+	free(cmd->max_errors);
+	free(cmd);
+}
+
+struct invocation *
+command_invocation(struct command *cmd, const char *instance)
+{
+	for (size_t i = 0; i < cmd->inv_count; i++)
+		if (strcmp(cmd->invs[i].node->id, instance) == 0)
+			return &cmd->invs[i];
+	return NULL;
+}
+
+void
+invocation_reach(struct invocation *inv, enum stage stage)
+{
+	if (inv->stage_us[stage])
+		return;
+	inv->stage_us[stage] = sandbox_mono_us();
+	control_on_stage(inv->cmd->sb, inv, stage);
+}
+
+static void
+end_messages(struct invocation *inv)
+{
+	timer_cancel(inv->cmd->sb->ev, &inv->deadline);
+	if (inv->msg)
+		message_end(inv->msg);
+	inv->cmd->sb->store->finals++;
+}
+
+void
+invocation_set(struct invocation *inv, enum status status, const char *details)
+{
+	if (inv->status >= STATUS_SUCCESS)
+		return;
+	inv->status = status;
+	snprintf(inv->details, sizeof(inv->details), "%s", details);
+	if (status < STATUS_SUCCESS)
+		return;
+	end_messages(inv);
+	invocation_reach(inv, STAGE_FINAL);
+}
+
+struct plugin *
+invocation_plugin(struct invocation *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->plugin_count; i++)
+		if (strcmp(inv->plugins[i].name, name) == 0)
+			return &inv->plugins[i];
+	return NULL;
+}
+
+struct plugin *
+invocation_add_plugin(struct invocation *inv, const char *name, const char *action)
+{
+	struct plugin *p;
+
+	inv->plugins = xrealloc(inv->plugins, inv->plugin_count + 1, sizeof(*inv->plugins));
+	p = &inv->plugins[inv->plugin_count++];
+	memset(p, 0, sizeof(*p));
+	p->name = xstrdup(name);
+	p->action = xstrdup(action);
+	p->code = -1;
+	snprintf(p->details, sizeof(p->details), "Pending");
+	return p;
+}
+
+/* The steps that are going to report, so that they can be asked for before they do. */
+static void
+plan_plugins(struct invocation *inv, const json_t *content)
+{
+	const json_t *steps = json_object_get(content, "mainSteps");
+	const char *name;
+	json_t *value;
+	size_t i;
+
+	if (!steps) {
+		json_object_foreach(json_object_get(content, "runtimeConfig"), name, value)
+			invocation_add_plugin(inv, name, name);
+		return;
+	}
+	json_array_foreach(steps, i, value) invocation_add_plugin(inv, json_str(value, "name", ""),
+								  json_str(value, "action", ""));
+}
+
+static void
+time_out_plugins(struct invocation *inv, const char *details)
+{
+	for (size_t i = 0; i < inv->plugin_count; i++) {
+		struct plugin *p = &inv->plugins[i];
+
+		if (p->status >= STATUS_SUCCESS)
+			continue;
+		p->status = STATUS_TIMED_OUT;
+		snprintf(p->details, sizeof(p->details), "%s", details);
+	}
+}
+
+/* First the time to deliver, then the time to run. */
+static void
+on_deadline(void *arg)
+{
+	struct invocation *inv = arg;
+	bool started = inv->stage_us[STAGE_ACKNOWLEDGED] || inv->stage_us[STAGE_FIRST];
+	int64_t left_ms = inv->cmd->expires_ms - clock_wall_ms();
+
+	if (started && left_ms > 0) {
+		timer_set(inv->cmd->sb->ev, &inv->deadline, clock_mono_ms() + left_ms);
+		return;
+	}
+	time_out_plugins(inv, started ? "ExecutionTimedOut" : "DeliveryTimedOut");
+	invocation_set(inv, STATUS_TIMED_OUT, started ? "ExecutionTimedOut" : "DeliveryTimedOut");
+}
+
+/* A number in parameter executionTimeout is what our own documents have; others get the default. */
+static int64_t
+execution_seconds(const json_t *parameters, const json_t *content)
+{
+	const json_t *given = json_object_get(parameters, "executionTimeout");
+	const char *text = json_is_array(given) ? json_string_value(json_array_get(given, 0))
+						: json_string_value(given);
+	int64_t s = DEFAULT_EXECUTION_S;
+
+	if (!text)
+		text = json_string_value(json_at(content, "/parameters/executionTimeout/default"));
+	if (text && text_to_i64(text, 1, 172800, &s) < 0)
+		s = DEFAULT_EXECUTION_S;
+	return s;
+}
+
+static char *
+payload_of(const struct command *cmd, const struct command_spec *spec)
+{
+	autojson json_t *payload = json_object();
+	json_t *parameters = spec->payload_parameters;
+
+	json_object_set_new(payload, "Parameters",
+			    parameters ? json_incref(parameters) : json_object());
+	json_object_set(payload, "DocumentContent", (json_t *)spec->content);
+	json_object_set_new(payload, "CommandId", json_string(cmd->id));
+	json_object_set_new(payload, "DocumentName", json_string(cmd->document));
+	json_object_set_new(payload, "OutputS3KeyPrefix", json_string(cmd->prefix));
+	json_object_set_new(payload, "OutputS3BucketName", json_string(cmd->bucket));
+	json_object_set_new(payload, "CloudWatchLogGroupName", json_string(cmd->log_group));
+	json_object_set_new(payload, "CloudWatchOutputEnabled",
+			    json_string(cmd->log_enabled ? "true" : "false"));
+	return json_text(payload);
+}
+
+static void
+start_invocation(struct invocation *inv, const struct command_spec *spec, const char *payload)
+{
+	struct sandbox *sb = inv->cmd->sb;
+	autofree char *id = xasprintf("aws.ssm.%s.%s", inv->cmd->id, inv->node->id);
+	autofree char *topic =
+		xasprintf("aws.ssm.sendCommand.%s.%s", sb->set.region, inv->node->id);
+
+	snprintf(inv->details, sizeof(inv->details), "Pending");
+	plan_plugins(inv, spec->content);
+	inv->deadline.fn = on_deadline;
+	inv->deadline.arg = inv;
+	timer_set(sb->ev, &inv->deadline, clock_mono_ms() + inv->cmd->timeout_s * 1000);
+	inv->msg = message_new(sb, inv->node, id, topic, payload);
+	inv->msg->inv = inv;
+	invocation_reach(inv, STAGE_QUEUED);
+	message_queue(inv->msg);
+}
+
+static void
+remember(struct store *st, struct command *cmd)
+{
+	if (st->order_count == st->order_room) {
+		st->order_room = st->order_room ? st->order_room * 2 : 256;
+		st->order = xrealloc(st->order, st->order_room, sizeof(struct command *));
+	}
+	cmd->seq = st->order_count;
+	st->order[st->order_count++] = cmd;
+	map_set(st->commands, cmd->id, cmd);
+}
+
+static const char *
+or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+static void
+copy_spec(struct command *cmd, const struct command_spec *spec)
+{
+	cmd->document = xstrdup(spec->document);
+	cmd->version = xstrdup(or_empty(spec->version));
+	cmd->comment = xstrdup(or_empty(spec->comment));
+	cmd->parameters = spec->parameters ? json_incref(spec->parameters) : json_object();
+	cmd->targets = spec->targets ? json_incref(spec->targets) : json_array();
+	cmd->notification = json_incref(spec->notification);
+	cmd->timeout_s = spec->timeout_s;
+	cmd->bucket = xstrdup(or_empty(spec->bucket));
+	cmd->prefix = xstrdup(or_empty(spec->prefix));
+	cmd->log_group = xstrdup(or_empty(spec->log_group));
+	cmd->log_enabled = spec->log_enabled;
+	cmd->service_role = xstrdup(or_empty(spec->service_role));
+	cmd->max_concurrency = xstrdup(spec->max_concurrency ? spec->max_concurrency : "50");
+	cmd->max_errors = xstrdup(spec->max_errors ? spec->max_errors : "0");
+	cmd->requested_ms = clock_wall_ms();
+	cmd->expires_ms = cmd->requested_ms +
+		(spec->timeout_s + execution_seconds(spec->parameters, spec->content)) * 1000;
+}
+
+struct command *
+command_new(struct sandbox *sb, const struct command_spec *spec)
+{
+	struct command *cmd = xcalloc(1, sizeof(*cmd));
+	autofree char *payload = NULL;
+
+	cmd->sb = sb;
+	rand_uuid4(cmd->id);
+	copy_spec(cmd, spec);
+	cmd->invs = xcalloc(spec->node_count, sizeof(*cmd->invs));
+	cmd->inv_count = spec->node_count;
+	remember(sb->store, cmd);
+	payload = payload_of(cmd, spec);
+	for (size_t i = 0; i < spec->node_count; i++) {
+		cmd->invs[i].cmd = cmd;
+		cmd->invs[i].node = spec->nodes[i];
+		start_invocation(&cmd->invs[i], spec, payload);
+	}
+	return cmd;
+}
+
+static void
+count_statuses(const struct command *cmd, int counts[STATUS_CANCELLED + 1], int *ret_undelivered)
+{
+	*ret_undelivered = 0;
+	for (size_t i = 0; i < cmd->inv_count; i++) {
+		counts[cmd->invs[i].status]++;
+		if (strcmp(cmd->invs[i].details, "DeliveryTimedOut") == 0)
+			(*ret_undelivered)++;
+	}
+}
+
+enum status
+command_status(const struct command *cmd, const char **ret_details)
+{
+	/* The worst end wins. */
+	static const enum status order[] = {STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CANCELLED};
+	int n[STATUS_CANCELLED + 1] = {0}, undelivered, all = (int)cmd->inv_count;
+	int open = 0;
+
+	count_statuses(cmd, n, &undelivered);
+	open = n[STATUS_PENDING] + n[STATUS_IN_PROGRESS] + n[STATUS_CANCELLING];
+	if (open) {
+		enum status s = cmd->cancel_asked  ? STATUS_CANCELLING
+			: n[STATUS_PENDING] == all ? STATUS_PENDING
+						   : STATUS_IN_PROGRESS;
+		*ret_details = status_name(s);
+		return s;
+	}
+	for (size_t i = 0; i < NELEMS(order); i++) {
+		if (!n[order[i]])
+			continue;
+		*ret_details = order[i] != STATUS_TIMED_OUT ? status_name(order[i])
+			: undelivered			    ? "DeliveryTimedOut"
+							    : "ExecutionTimedOut";
+		return order[i];
+	}
+	*ret_details = "Success";
+	return STATUS_SUCCESS;
+}
+
+void
+command_counts(const struct command *cmd, int *ret_done, int *ret_errors, int *ret_undelivered)
+{
+	int n[STATUS_CANCELLED + 1] = {0};
+
+	count_statuses(cmd, n, ret_undelivered);
+	*ret_done =
+		n[STATUS_SUCCESS] + n[STATUS_FAILED] + n[STATUS_TIMED_OUT] + n[STATUS_CANCELLED];
+	*ret_errors = n[STATUS_FAILED] + n[STATUS_TIMED_OUT] - *ret_undelivered;
+}
+
+static void
+cancel_plugins(struct invocation *inv)
+{
+	for (size_t i = 0; i < inv->plugin_count; i++) {
+		inv->plugins[i].status = STATUS_CANCELLED;
+		snprintf(inv->plugins[i].details, sizeof(inv->plugins[i].details), "Cancelled");
+	}
+}
+
+static void
+send_cancel(struct invocation *inv)
+{
+	struct sandbox *sb = inv->cmd->sb;
+	char uuid[RAND_UUID_SIZE];
+	autofree char *id = NULL, *topic = NULL, *payload = NULL;
+
+	rand_uuid4(uuid);
+	id = xasprintf("aws.ssm.%s.%s", uuid, inv->node->id);
+	topic = xasprintf("aws.ssm.cancelCommand.%s.%s", sb->set.region, inv->node->id);
+	payload = xasprintf("{\"CancelMessageId\":\"%s\"}", inv->msg->id);
+	inv->cancel = message_new(sb, inv->node, id, topic, payload);
+	inv->cancel->inv = inv;
+	inv->cancel->cancel = true;
+	message_queue(inv->cancel);
+}
+
+static void
+cancel_invocation(struct invocation *inv)
+{
+	if (inv->status >= STATUS_SUCCESS || inv->cancel_asked)
+		return;
+	inv->cancel_asked = true;
+	if (!inv->stage_us[STAGE_DELIVERED]) {
+		cancel_plugins(inv);
+		invocation_set(inv, STATUS_CANCELLED, "Cancelled");
+		return;
+	}
+	invocation_set(inv, STATUS_CANCELLING, "Cancelling");
+	send_cancel(inv);
+}
+
+void
+command_cancel(struct command *cmd, struct node *only)
+{
+	cmd->cancel_asked = true;
+	for (size_t i = 0; i < cmd->inv_count; i++)
+		if (!only || cmd->invs[i].node == only)
+			cancel_invocation(&cmd->invs[i]);
+}

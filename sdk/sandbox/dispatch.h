@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which operation a request is for, and who may call it. */
+#ifndef SSM_SANDBOX_DISPATCH_H
+#define SSM_SANDBOX_DISPATCH_H
+
+#include "sdk/sandbox/exchange.h"
+#include "sdk/sandbox/shape.h"
+
+struct operation {
+	const char *name; /* NULL ends the table */
+	bool node, op;	  /* who may: the node's keys, the operator's key */
+	const struct shape *members;
+	void (*run)(struct exchange *ex);
+};
+
+extern const struct operation ec2messages_operations[];
+extern const struct operation ssm_node_operations[];
+extern const struct operation ssm_operator_operations[];
+
+/* Plain HTTP, no signatures. */
+void imds_request(struct exchange *ex);
+void ecs_request(struct exchange *ex);
+#define ECS_PATH "/v2/credentials/"
+
+#endif

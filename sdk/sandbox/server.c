@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP server: libmicrohttpd on the sandbox's own loop, one thread. */
+#include "sdk/sandbox/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/rand.h"
+#include "core/base/text.h"
+#include "sdk/sandbox/exchange.h"
+#include "sdk/sandbox/journal.h"
+
+#define BODY_MAX ((size_t)4 << 20)
+
+struct server {
+	struct sandbox *sb;
+	struct MHD_Daemon *daemon;
+	struct watch *watch;
+	uint16_t port;
+	struct list exchanges;
+	int64_t requests;
+};
+
+/* ---- one exchange ---- */
+
+static void *
+exchange_new(void *arg, const char *uri, struct MHD_Connection *conn)
+{
+	struct server *s = arg;
+	struct exchange *ex = xcalloc(1, sizeof(*ex));
+	size_t path = strcspn(uri, "?");
+
+	ex->sb = s->sb;
+	ex->conn = conn;
+	ex->path = xstrndup(uri, path);
+	ex->query = xstrdup(uri[path] ? uri + path + 1 : "");
+	ex->service = "";
+	ex->begun_us = sandbox_mono_us();
+	sbuf_init(&ex->body, BODY_MAX);
+	list_init(&ex->parked);
+	list_append(&s->exchanges, &ex->link);
+	s->requests++;
+	return ex;
+}
+
+static void
+leave_park(struct exchange *ex)
+{
+	timer_cancel(ex->sb->ev, &ex->timer);
+	ex->hangup = events_unwatch(ex->sb->ev, ex->hangup);
+	list_remove(&ex->parked);
+}
+
+static void
+exchange_free(void *arg, struct MHD_Connection *conn, void **con_cls,
+	      enum MHD_RequestTerminationCode how)
+{
+	struct exchange *ex = *con_cls;
+
+	(void)arg;
+	(void)conn;
+	(void)how;
+	if (!ex)
+		return;
+	*con_cls = NULL;
+	leave_park(ex);
+	list_remove(&ex->link);
+	json_decref(ex->request);
+	sbuf_done(&ex->body);
+	for (size_t i = 0; i < ex->header_count; i++) {
+		free((char *)ex->headers[i].name);
+		free((char *)ex->headers[i].value);
+	}
+	free(ex->method);
+	free(ex->path);
+	free(ex->query);
+	free(ex->operation);
+	free(ex->answer);
+	free(ex->code);
+	free(ex->message);
+	free(ex);
+}
+
+static char *
+lower(const char *s)
+{
+	char *copy = xstrdup(s);
+
+	for (char *p = copy; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	return copy;
+}
+
+static enum MHD_Result
+take_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct exchange *ex = arg;
+
+	(void)kind;
+	ex->too_many_headers = ex->header_count == EXCHANGE_HEADERS;
+	if (ex->too_many_headers)
+		return MHD_NO;
+	ex->headers[ex->header_count].name = lower(name);
+	ex->headers[ex->header_count++].value = xstrdup(value ? value : "");
+	return MHD_YES;
+}
+
+const char *
+exchange_header(const struct exchange *ex, const char *name)
+{
+	for (size_t i = 0; i < ex->header_count; i++)
+		if (strcmp(ex->headers[i].name, name) == 0)
+			return ex->headers[i].value;
+	return NULL;
+}
+
+int
+exchange_header_count(const struct exchange *ex, const char *name)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < ex->header_count; i++)
+		n += strcmp(ex->headers[i].name, name) == 0;
+	return n;
+}
+
+/* Every way out of the waiting state ends here. */
+static void
+wake(struct exchange *ex)
+{
+	leave_park(ex);
+	if (!ex->suspended)
+		return;
+	ex->suspended = false;
+	MHD_resume_connection(ex->conn);
+}
+
+static void
+finish(struct exchange *ex, enum exchange_state state)
+{
+	ex->state = state;
+	journal_write(ex->sb->journal, ex);
+	wake(ex);
+}
+
+void
+exchange_answer(struct exchange *ex, unsigned status, const char *type, const void *data,
+		size_t len)
+{
+	if (ex->state != EXCHANGE_WORKING || dispatch_spoil(ex))
+		return;
+	ex->status = status;
+	ex->type = type;
+	ex->answer = xmemdup(data, len);
+	ex->answer_len = len;
+	finish(ex, EXCHANGE_READY);
+}
+
+void
+exchange_answer_text(struct exchange *ex, unsigned status, const char *text)
+{
+	exchange_answer(ex, status, "text/plain", text, strlen(text));
+}
+
+void
+exchange_answer_json(struct exchange *ex, json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+	json_decref(body);
+	exchange_answer(ex, 200, "application/x-amz-json-1.1", text ? text : "",
+			text ? strlen(text) : 0);
+	free(text);
+}
+
+void
+exchange_refuse(struct exchange *ex, unsigned status, const char *code, const char *fmt, ...)
+{
+	autojson json_t *body = NULL;
+	const char *bare = strchr(code, '#');
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	free(ex->message);
+	ex->message = xvasprintf(fmt, ap);
+	va_end(ap);
+	free(ex->code);
+	ex->code = xstrdup(bare ? bare + 1 : code);
+	body = json_pack("{s:s, s:s+}", "__type", code, "message", ex->message, "");
+	if (!body) /* not UTF-8 */
+		body = json_pack("{s:s, s:s}", "__type", code, "message", "");
+	text = json_dumps(body, JSON_COMPACT);
+	exchange_answer(ex, status, "application/x-amz-json-1.1", text, strlen(text));
+	free(text);
+}
+
+void
+exchange_cut(struct exchange *ex, bool reset)
+{
+	const union MHD_ConnectionInfo *info;
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+	if (ex->state == EXCHANGE_DROPPED)
+		return;
+	info = MHD_get_connection_info(ex->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	/* Dissolving the association of an open connection makes the kernel send a reset. */
+	if (reset && info)
+		connect(info->connect_fd, &nowhere, sizeof(nowhere));
+	finish(ex, EXCHANGE_DROPPED);
+}
+
+static void
+on_hangup(void *arg, uint32_t revents)
+{
+	struct exchange *ex = arg;
+
+	(void)revents;
+	if (ex->on_dropped)
+		ex->on_dropped(ex);
+	if (!ex->message)
+		ex->message = xstrdup("the client went away");
+	finish(ex, EXCHANGE_DROPPED);
+}
+
+void
+exchange_watch_hangup(struct exchange *ex, void (*on_dropped)(struct exchange *ex))
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(ex->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	ex->on_dropped = on_dropped;
+	if (info && !ex->hangup)
+		ex->hangup = events_watch(ex->sb->ev, info->connect_fd, EPOLLRDHUP, on_hangup, ex);
+}
+
+/* ---- the answer ---- */
+
+static ssize_t
+read_cut_body(void *arg, uint64_t at, char *buf, size_t max)
+{
+	const struct exchange *ex = arg;
+	size_t keep = (size_t)ex->fault.keep_bytes;
+
+	if (keep >= ex->answer_len)
+		keep = ex->answer_len ? ex->answer_len - 1 : 0;
+	if (at >= keep)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (max > keep - at)
+		max = keep - at;
+	memcpy(buf, ex->answer + at, max);
+	return (ssize_t)max;
+}
+
+/* "Tue, 05 Mar 2024 07:08:09 GMT", whatever the locale. */
+static void
+http_date(int64_t unix_ms, char *ret, size_t ret_size)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t t = (time_t)(unix_ms / 1000);
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	snprintf(ret, ret_size, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
+		 tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		 tm.tm_sec);
+}
+
+static void
+add_headers(struct MHD_Response *r, const struct exchange *ex)
+{
+	char text[64];
+
+	http_date(sandbox_now_ms(ex->sb), text, sizeof(text));
+	MHD_add_response_header(r, MHD_HTTP_HEADER_DATE, text);
+	if (ex->type)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, ex->type);
+	if (*ex->request_id)
+		MHD_add_response_header(r, "x-amzn-RequestId", ex->request_id);
+	if (ex->retry_after > 0) {
+		snprintf(text, sizeof(text), "%lld", (long long)ex->retry_after);
+		MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, text);
+	}
+	if (ex->token_ttl > 0) {
+		snprintf(text, sizeof(text), "%lld", (long long)ex->token_ttl);
+		MHD_add_response_header(r, "X-aws-ec2-metadata-token-ttl-seconds", text);
+	}
+}
+
+static enum MHD_Result
+send_answer(struct exchange *ex)
+{
+	struct MHD_Response *r;
+	enum MHD_Result result;
+
+	if (ex->fault.kind == FAULT_TRUNCATE)
+		r = MHD_create_response_from_callback(ex->answer_len ? ex->answer_len : 1, 4096,
+						      read_cut_body, ex, NULL);
+	else
+		r = MHD_create_response_from_buffer(ex->answer_len, ex->answer,
+						    MHD_RESPMEM_PERSISTENT);
+	if (!r)
+		return MHD_NO;
+	add_headers(r, ex);
+	result = MHD_queue_response(ex->conn, ex->status, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+static enum MHD_Result
+answer_or_park(struct exchange *ex)
+{
+	if (ex->state == EXCHANGE_DROPPED)
+		return MHD_NO;
+	if (ex->state == EXCHANGE_READY)
+		return send_answer(ex);
+	ex->suspended = true;
+	MHD_suspend_connection(ex->conn);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
+	   const char *version, const char *data, size_t *len, void **con_cls)
+{
+	struct exchange *ex = *con_cls;
+
+	(void)arg;
+	(void)url;
+	(void)version;
+	if (!ex->method) { /* the headers are there */
+		ex->method = xstrdup(method);
+		MHD_get_connection_values(conn, MHD_HEADER_KIND, take_header, ex);
+		return MHD_YES;
+	}
+	if (*len) {
+		if (sbuf_add(&ex->body, data, *len) < 0)
+			ex->too_large = true;
+		*len = 0;
+		return MHD_YES;
+	}
+	if (ex->state == EXCHANGE_READING) {
+		ex->state = EXCHANGE_WORKING;
+		dispatch_exchange(ex);
+	}
+	return answer_or_park(ex);
+}
+
+/* ---- the daemon ---- */
+
+static void
+on_ready(void *arg, uint32_t revents)
+{
+	(void)arg;
+	(void)revents; /* server_run_once() lets the daemon look */
+}
+
+static struct MHD_Daemon *
+start_daemon(struct server *s, uint16_t port)
+{
+	struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+					MHD_USE_SUPPRESS_DATE_NO_CLOCK,
+				port, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &where,
+				MHD_OPTION_URI_LOG_CALLBACK, exchange_new, s,
+				MHD_OPTION_NOTIFY_COMPLETED, exchange_free, s,
+				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+				MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+}
+
+struct server *
+server_open(struct sandbox *sb, uint16_t port, struct err *e)
+{
+	struct server *s = xcalloc(1, sizeof(*s));
+	const union MHD_DaemonInfo *info;
+
+	s->sb = sb;
+	list_init(&s->exchanges);
+	s->daemon = start_daemon(s, port);
+	if (!s->daemon) {
+		err_set(e, -EADDRINUSE,
+			"cannot listen on 127.0.0.1 port %u: %m; use --port 0 for a "
+			"free one",
+			port);
+		free(s);
+		return NULL;
+	}
+	info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+	s->port = info ? info->port : port;
+	info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	s->watch = events_watch(sb->ev, info->epoll_fd, EPOLLIN, on_ready, s);
+	return s;
+}
+
+struct server *
+server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	list_each (it, tmp, &s->exchanges) {
+		struct exchange *ex = list_entry(it, struct exchange, link);
+
+		if (ex->state == EXCHANGE_WORKING)
+			ex->state = EXCHANGE_DROPPED;
+		wake(ex);
+	}
+	events_unwatch(s->sb->ev, s->watch);
+	MHD_run(s->daemon);
+	MHD_stop_daemon(s->daemon);
+	free(s);
+	return NULL;
+}
+
+uint16_t
+server_port(const struct server *s)
+{
+	return s->port;
+}
+
+int64_t
+server_requests(const struct server *s)
+{
+	return s->requests;
+}
+
+void
+server_run_once(struct server *s)
+{
+	MHD_UNSIGNED_LONG_LONG due;
+	int64_t wait = MHD_get_timeout(s->daemon, &due) == MHD_YES ? (int64_t)due : -1;
+
+	events_run_once(s->sb->ev, wait);
+	MHD_run(s->daemon);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists of commands, invocations, nodes and documents, page by page. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/digest.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/strv.h"
+#include "core/base/text.h"
+#include "sdk/sandbox/documents.h"
+#include "sdk/sandbox/ssm_operator.h"
+
+#define PAGE 50
+
+/* Where a list goes on: a token is that number as text. */
+struct page {
+	size_t at, max;
+	json_t *items;
+	json_t *next; /* token, once the page is full */
+};
+
+static bool
+page_begin(struct exchange *ex, struct page *page)
+{
+	const char *token = json_str(ex->request, "NextToken", "0");
+	int64_t at;
+
+	if (text_to_i64(token, 0, INT64_MAX, &at) < 0) {
+		exchange_refuse(ex, 400, "InvalidNextToken", "The specified token is not valid.");
+		return false;
+	}
+	*page = (struct page){.at = (size_t)at,
+			      .max = (size_t)json_int(ex->request, "MaxResults", PAGE),
+			      .items = json_array()};
+	return true;
+}
+
+/* False when the page is full: the item at this place is the first of the next page. */
+static bool
+page_add(struct page *page, size_t place, json_t *item)
+{
+	char token[24];
+
+	if (json_array_size(page->items) < page->max) {
+		json_array_append_new(page->items, item);
+		return true;
+	}
+	json_decref(item);
+	snprintf(token, sizeof(token), "%zu", place);
+	page->next = json_string(token);
+	return false;
+}
+
+static void
+page_answer(struct exchange *ex, struct page *page, const char *name)
+{
+	json_t *out = json_pack("{s:o}", name, page->items);
+
+	if (page->next)
+		json_object_set_new(out, "NextToken", page->next);
+	exchange_answer_json(ex, out);
+}
+
+/* ---- filters of commands and invocations ---- */
+
+static bool
+time_fits(const char *value, int64_t requested_ms, bool after)
+{
+	int64_t limit;
+
+	if (text_from_iso8601(value, &limit) < 0)
+		return false;
+	return after ? requested_ms > limit : requested_ms < limit;
+}
+
+static bool
+status_fits(const char *value, enum status s, const char *details)
+{
+	return strcmp(value, status_name(s)) == 0 || strcmp(value, details) == 0;
+}
+
+static bool
+stage_fits(const char *value, enum status s)
+{
+	return s >= STATUS_SUCCESS ? strcmp(value, "Complete") == 0
+				   : strcmp(value, "Executing") == 0;
+}
+
+static bool
+filter_fits(const json_t *filter, const struct command *cmd, enum status s, const char *details)
+{
+	const char *key = json_str(filter, "key", ""), *value = json_str(filter, "value", "");
+
+	if (strcmp(key, "InvokedAfter") == 0)
+		return time_fits(value, cmd->requested_ms, true);
+	if (strcmp(key, "InvokedBefore") == 0)
+		return time_fits(value, cmd->requested_ms, false);
+	if (strcmp(key, "Status") == 0)
+		return status_fits(value, s, details);
+	if (strcmp(key, "ExecutionStage") == 0)
+		return stage_fits(value, s);
+	return strcmp(value, cmd->document) == 0;
+}
+
+static bool
+filters_fit(struct exchange *ex, const struct command *cmd, enum status s, const char *details)
+{
+	const json_t *filter;
+	size_t i;
+
+	json_array_foreach(json_object_get(ex->request, "Filters"), i,
+			   filter) if (!filter_fits(filter, cmd, s, details)) return false;
+	return true;
+}
+
+/* A command id that nobody gave out is an error for ListCommands and an empty list of invocations;
+ * both are what the service does. */
+static bool
+command_fits(struct exchange *ex, const struct command *cmd)
+{
+	const char *id = json_str(ex->request, "CommandId", NULL);
+
+	return !id || strcmp(id, cmd->id) == 0;
+}
+
+/* Newest first. With a command id there is one candidate only. */
+static struct command *
+candidate(struct exchange *ex, size_t place)
+{
+	struct store *st = ex->sb->store;
+	const char *id = json_str(ex->request, "CommandId", NULL);
+
+	if (id)
+		return place ? NULL : map_get(st->commands, id);
+	return place < st->order_count ? st->order[st->order_count - 1 - place] : NULL;
+}
+
+void
+ssm_list_commands(struct exchange *ex)
+{
+	const char *instance = json_str(ex->request, "InstanceId", NULL);
+	const char *id = json_str(ex->request, "CommandId", NULL), *details;
+	struct command *cmd;
+	struct page page;
+
+	if (id && !map_get(ex->sb->store->commands, id)) {
+		exchange_refuse(ex, 400, "InvalidCommandId", "%s", "");
+		return;
+	}
+	if (!page_begin(ex, &page))
+		return;
+	for (size_t i = page.at; (cmd = candidate(ex, i)); i++) {
+		enum status s = command_status(cmd, &details);
+
+		if (!command_fits(ex, cmd) || !filters_fit(ex, cmd, s, details) ||
+		    (instance && !command_invocation(cmd, instance)))
+			continue;
+		if (!page_add(&page, i, view_command(cmd)))
+			break;
+	}
+	page_answer(ex, &page, "Commands");
+}
+
+/* Places count invocations: NODES_PER_COMMAND of them for each command, used or not. */
+#define NODES_PER_COMMAND 64
+
+static bool
+add_invocations(struct exchange *ex, struct page *page, struct command *cmd, size_t at)
+{
+	const char *instance = json_str(ex->request, "InstanceId", NULL);
+	bool details = json_bool(ex->request, "Details", false);
+
+	for (size_t i = at % NODES_PER_COMMAND; i < cmd->inv_count; i++) {
+		const struct invocation *inv = &cmd->invs[i];
+
+		if ((instance && strcmp(inv->node->id, instance) != 0) ||
+		    !filters_fit(ex, cmd, inv->status, inv->details))
+			continue;
+		if (!page_add(page, at / NODES_PER_COMMAND * NODES_PER_COMMAND + i,
+			      view_invocation(inv, details)))
+			return false;
+	}
+	return true;
+}
+
+void
+ssm_list_invocations(struct exchange *ex)
+{
+	struct command *cmd;
+	struct page page;
+
+	if (!page_begin(ex, &page))
+		return;
+	for (size_t at = page.at; (cmd = candidate(ex, at / NODES_PER_COMMAND));
+	     at = (at / NODES_PER_COMMAND + 1) * NODES_PER_COMMAND)
+		if (!add_invocations(ex, &page, cmd, at))
+			break;
+	page_answer(ex, &page, "CommandInvocations");
+}
+
+/* ---- nodes ---- */
+
+static const char *
+node_property(const struct node *node, const json_t *view, const char *key)
+{
+	if (strcmp(key, "InstanceIds") == 0)
+		return node->id;
+	if (strcmp(key, "PlatformTypes") == 0)
+		return json_str(view, "PlatformType", "");
+	return json_str(view, key, NULL);
+}
+
+static bool
+values_have(const json_t *values, const char *s)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(values, i, v) if (s && strcmp(json_string_value(v), s) == 0) return true;
+	return false;
+}
+
+/* The older and the newer list of filters differ in the names of their members only. */
+static bool
+node_fits(struct exchange *ex, const struct node *node, const json_t *view)
+{
+	static const char *const lists[][3] = {{"InstanceInformationFilterList", "key", "valueSet"},
+					       {"Filters", "Key", "Values"}};
+
+	for (size_t k = 0; k < NELEMS(lists); k++) {
+		const json_t *filter;
+		size_t i;
+
+		json_array_foreach(
+			json_object_get(ex->request, lists[k][0]), i,
+			filter) if (!values_have(json_object_get(filter, lists[k][2]),
+						 node_property(node, view,
+							       json_str(filter, lists[k][1],
+									"")))) return false;
+	}
+	return true;
+}
+
+void
+ssm_describe_nodes(struct exchange *ex)
+{
+	size_t iter = 0, place = 0;
+	const char *id;
+	struct page page;
+	void *value;
+
+	if (!page_begin(ex, &page))
+		return;
+	for (; map_next(ex->sb->store->nodes, &iter, &id, &value); place++) {
+		const struct node *node = value;
+		json_t *view;
+
+		if (!node->info || place < page.at)
+			continue;
+		view = view_node(node, sandbox_now_ms(ex->sb));
+		if (!node_fits(ex, node, view))
+			json_decref(view);
+		else if (!page_add(&page, place, view))
+			break;
+	}
+	page_answer(ex, &page, "InstanceInformationList");
+}
+
+/* ---- documents ---- */
+
+static json_t *
+identifier(const struct document *doc)
+{
+	char version[16];
+
+	snprintf(version, sizeof(version), "%d", doc->version);
+	return json_pack("{s:s, s:f, s:s, s:[s], s:s, s:s, s:s, s:s, s:[]}", "Name", doc->name,
+			 "CreatedDate", (double)doc->changed_ms / 1000.0, "Owner", "Amazon",
+			 "PlatformTypes", "Linux", "DocumentVersion", version, "DocumentType",
+			 "Command", "SchemaVersion", json_str(doc->content, "schemaVersion", "2.2"),
+			 "DocumentFormat", "JSON", "Tags");
+}
+
+void
+ssm_list_documents(struct exchange *ex)
+{
+	autostrv char **names = documents_names(ex->sb->documents);
+	struct page page;
+
+	if (!page_begin(ex, &page))
+		return;
+	for (size_t i = page.at; i < strv_len(names); i++) {
+		const struct document *doc = documents_find(ex->sb->documents, names[i], NULL);
+
+		if (doc && !page_add(&page, i, identifier(doc)))
+			break;
+	}
+	page_answer(ex, &page, "DocumentIdentifiers");
+}
+
+static json_t *
+described_parameters(const struct document *doc)
+{
+	json_t *out = json_array(), *def;
+	const char *name;
+
+	json_object_foreach(json_object_get(doc->content, "parameters"), name, def)
+	{
+		const json_t *preset = json_object_get(def, "default");
+		json_t *item = json_pack("{s:s, s:s, s:s}", "Name", name, "Type",
+					 json_str(def, "type", "String"), "Description",
+					 json_str(def, "description", ""));
+
+		if (json_is_string(preset))
+			json_object_set_new(item, "DefaultValue",
+					    json_string(json_string_value(preset)));
+		else if (preset) {
+			autofree char *text = json_text(preset);
+
+			json_object_set_new(item, "DefaultValue", json_string(text));
+		}
+		json_array_append_new(out, item);
+	}
+	return out;
+}
+
+void
+ssm_describe_document(struct exchange *ex)
+{
+	struct err e = {0};
+	const struct document *doc =
+		documents_find(ex->sb->documents, json_str(ex->request, "Name", ""), &e);
+	char hash[DIGEST_SHA256_HEX_SIZE];
+	json_t *out, *more;
+
+	if (!doc) {
+		exchange_refuse(ex, 400, "InvalidDocument", "%s", err_text(&e));
+		return;
+	}
+	digest_sha256_hex(doc->text, strlen(doc->text), hash);
+	out = identifier(doc);
+	more = json_pack("{s:s, s:s, s:s, s:s, s:o}", "Hash", hash, "HashType", "Sha256", "Status",
+			 "Active", "Description", json_str(doc->content, "description", ""),
+			 "Parameters", described_parameters(doc));
+	json_object_update(out, more);
+	json_decref(more);
+	json_object_set(out, "LatestVersion", json_object_get(out, "DocumentVersion"));
+	json_object_set(out, "DefaultVersion", json_object_get(out, "DocumentVersion"));
+	exchange_answer_json(ex, json_pack("{s:o}", "Document", out));
+}

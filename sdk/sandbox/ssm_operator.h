@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operator's side of the ssm service: requests and the JSON of its answers. */
+#ifndef SSM_SANDBOX_SSM_OPERATOR_H
+#define SSM_SANDBOX_SSM_OPERATOR_H
+
+#include <jansson.h>
+
+#include "sdk/sandbox/exchange.h"
+#include "sdk/sandbox/store.h"
+
+/* ssm_views.c; the caller owns what they return. */
+json_t *view_command(const struct command *cmd);
+json_t *view_invocation(const struct invocation *inv, bool details);
+json_t *view_result(const struct invocation *inv, const struct plugin *p);
+json_t *view_node(const struct node *node, int64_t now_ms);
+
+/* ssm_send.c, ssm_lists.c */
+void ssm_send_command(struct exchange *ex);
+void ssm_list_commands(struct exchange *ex);
+void ssm_list_invocations(struct exchange *ex);
+void ssm_describe_nodes(struct exchange *ex);
+void ssm_list_documents(struct exchange *ex);
+void ssm_describe_document(struct exchange *ex);
+
+#endif

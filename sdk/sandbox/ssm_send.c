@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SendCommand: document, nodes and parameters are checked, then the command is queued. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/digest.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+#include "sdk/sandbox/documents.h"
+#include "sdk/sandbox/ssm_operator.h"
+
+#define NODES_MAX 50
+#define TIMEOUT_S 3600
+
+/* A name or an ARN ".../document/NAME" or ".../NAME". */
+static const char *
+bare_name(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return text_starts(name, "arn:") && slash ? slash + 1 : name;
+}
+
+static bool
+check_version(struct exchange *ex, const struct document *doc, const char *version)
+{
+	int64_t n;
+
+	if (!*version || strcmp(version, "$DEFAULT") == 0 || strcmp(version, "$LATEST") == 0)
+		return true;
+	if (text_to_i64(version, 1, INT64_MAX, &n) == 0 && n == doc->version)
+		return true;
+	exchange_refuse(ex, 400, "InvalidDocumentVersion",
+			"Document version %s of %s does not exist.", version, doc->name);
+	return false;
+}
+
+static bool
+check_hash(struct exchange *ex, const struct document *doc)
+{
+	const char *wanted = json_str(ex->request, "DocumentHash", NULL);
+	char hash[DIGEST_SHA256_HEX_SIZE];
+
+	if (!wanted || strcmp(json_str(ex->request, "DocumentHashType", "Sha256"), "Sha256") != 0)
+		return true;
+	digest_sha256_hex(doc->text, strlen(doc->text), hash);
+	if (strcmp(hash, wanted) == 0)
+		return true;
+	exchange_refuse(ex, 400, "InvalidDocument", "Document hash does not match.");
+	return false;
+}
+
+static const struct document *
+find_document(struct exchange *ex)
+{
+	struct err e = {0};
+	const struct document *doc =
+		documents_find(ex->sb->documents,
+			       bare_name(json_str(ex->request, "DocumentName", "")), &e);
+
+	if (!doc) {
+		exchange_refuse(ex, 400, "InvalidDocument", "%s", err_text(&e));
+		return NULL;
+	}
+	if (!check_version(ex, doc, json_str(ex->request, "DocumentVersion", "")) ||
+	    !check_hash(ex, doc))
+		return NULL;
+	return doc;
+}
+
+/* InstanceIds, or Targets with Key=InstanceIds; tags and groups have no meaning here. Borrowed. */
+static const json_t *
+instance_ids(struct exchange *ex)
+{
+	const json_t *ids = json_object_get(ex->request, "InstanceIds");
+	const json_t *targets = json_object_get(ex->request, "Targets");
+	const json_t *first = json_array_get(targets, 0);
+
+	if (json_array_size(ids) && !json_array_size(targets))
+		return ids;
+	if (!json_array_size(ids) && json_array_size(targets) == 1 &&
+	    strcmp(json_str(first, "Key", ""), "InstanceIds") == 0 &&
+	    json_array_size(json_object_get(first, "Values")))
+		return json_object_get(first, "Values");
+	exchange_refuse(ex, 400, "ValidationException",
+			"either InstanceIds or one target with Key=InstanceIds is needed; the "
+			"sandbox knows no tags and no resource groups");
+	return NULL;
+}
+
+static bool
+find_nodes(struct exchange *ex, const json_t *ids, struct command_spec *spec)
+{
+	const json_t *id;
+	size_t i;
+
+	json_array_foreach(ids, i, id)
+	{
+		struct node *node = store_node(ex->sb, json_string_value(id), false);
+
+		if (!node || (!node->info && !ex->sb->set.unregistered)) {
+			exchange_refuse(ex, 400, "InvalidInstanceId",
+					"Instances [[%s]] not in a valid state for account %s",
+					json_string_value(id), ex->sb->set.account);
+			return false;
+		}
+		for (size_t k = 0; k < spec->node_count; k++) {
+			if (spec->nodes[k] != node)
+				continue;
+			exchange_refuse(ex, 400, "DuplicateInstanceId", "%s", node->id);
+			return false;
+		}
+		spec->nodes[spec->node_count++] = node;
+	}
+	return true;
+}
+
+static void
+fill_spec(struct exchange *ex, const struct document *doc, struct command_spec *spec)
+{
+	const json_t *log = json_object_get(ex->request, "CloudWatchOutputConfig");
+
+	spec->document = doc->name;
+	spec->version = json_str(ex->request, "DocumentVersion", "$DEFAULT");
+	spec->comment = json_str(ex->request, "Comment", "");
+	spec->content = doc->content;
+	spec->parameters = json_object_get(ex->request, "Parameters");
+	spec->targets = json_object_get(ex->request, "Targets");
+	spec->notification = json_object_get(ex->request, "NotificationConfig");
+	spec->timeout_s = json_int(ex->request, "TimeoutSeconds", TIMEOUT_S);
+	spec->bucket = json_str(ex->request, "OutputS3BucketName", "");
+	spec->prefix = json_str(ex->request, "OutputS3KeyPrefix", "");
+	spec->log_group = json_str(log, "CloudWatchLogGroupName", "");
+	spec->log_enabled = json_bool(log, "CloudWatchOutputEnabled", false);
+	spec->service_role = json_str(ex->request, "ServiceRoleArn", "");
+	spec->max_concurrency = json_str(ex->request, "MaxConcurrency", NULL);
+	spec->max_errors = json_str(ex->request, "MaxErrors", NULL);
+}
+
+void
+ssm_send_command(struct exchange *ex)
+{
+	struct node *nodes[NODES_MAX];
+	struct command_spec spec = {.nodes = nodes};
+	const struct document *doc = find_document(ex);
+	const json_t *ids = doc ? instance_ids(ex) : NULL;
+	autojson json_t *parameters = NULL;
+	struct err e = {0};
+	struct command *cmd;
+
+	if (!ids || !find_nodes(ex, ids, &spec))
+		return;
+	fill_spec(ex, doc, &spec);
+	parameters = params_for_node(doc->content, spec.parameters, &e);
+	if (!parameters) {
+		exchange_refuse(ex, 400, "InvalidParameters", "%s", err_text(&e));
+		return;
+	}
+	spec.payload_parameters = parameters;
+	cmd = command_new(ex->sb, &spec);
+	exchange_answer_json(ex, json_pack("{s:o}", "Command", view_command(cmd)));
+}
