@@ -81,11 +81,15 @@ unescape(char *s)
 	char *out = s;
 
 	for (; *s; s++) {
-		if (*s == '~' && s[1] != '0' && s[1] != '1')
-			return false;
-		*out++ = *s != '~' ? *s : s[1] == '0' ? '~' : '/';
-		if (*s == '~')
+		char c = *s;
+
+		if (c == '~') {
 			s++;
+			if (*s != '0' && *s != '1')
+				return false;
+			c = *s == '0' ? '~' : '/';
+		}
+		*out++ = c;
 	}
 	*out = '\0';
 	return true;

@@ -17,6 +17,13 @@ floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
+/* The rest that belongs to floor_div(), without its product, which may overflow. */
+static int
+floor_mod(int64_t a, int b)
+{
+	return (int)((a % b + b) % b);
+}
+
 /* Days since 1970-01-01, in the proleptic Gregorian calendar. A year is counted from March, so that
  * the leap day is its last and the months before it have a regular rhythm. */
 static int64_t
@@ -49,10 +56,9 @@ split_days(int64_t days, struct stamp *s)
 static void
 split_seconds(int64_t unix_s, struct stamp *s)
 {
-	int64_t days = floor_div(unix_s, 86400);
-	int rest = (int)(unix_s - days * 86400);
+	int rest = floor_mod(unix_s, 86400);
 
-	split_days(days, s);
+	split_days(floor_div(unix_s, 86400), s);
 	s->hour = rest / 3600;
 	s->minute = rest / 60 % 60;
 	s->second = rest % 60;
@@ -61,13 +67,12 @@ split_seconds(int64_t unix_s, struct stamp *s)
 void
 text_iso8601_ms(int64_t unix_ms, char ret[TEXT_STAMP_SIZE])
 {
-	int64_t seconds = floor_div(unix_ms, 1000);
 	struct stamp s;
 
-	split_seconds(seconds, &s);
+	split_seconds(floor_div(unix_ms, 1000), &s);
 	(void)snprintf(ret, TEXT_STAMP_SIZE, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ",
 		       (long long)s.year, s.month, s.day, s.hour, s.minute, s.second,
-		       (int)(unix_ms - seconds * 1000));
+		       floor_mod(unix_ms, 1000));
 }
 
 void
