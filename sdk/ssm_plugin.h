@@ -187,7 +187,7 @@ typedef int32_t ssm_output_fn(struct ssm *, int32_t stream, const void *data, si
 #define SSM_SPAWN_STDIN_FD (1u << 0)  /* stdin_fd is set, else stdin_data or /dev/null        */
 #define SSM_SPAWN_STDOUT_FD (1u << 1) /* stdout_fd is set: bytes go there                     */
 #define SSM_SPAWN_STDERR_FD (1u << 2) /* stderr_fd is set                                     */
-#define SSM_SPAWN_PTY (1u << 3)	      /* on a terminal of cols x rows; has("pty")             */
+#define SSM_SPAWN_PTY (1u << 3)	      /* on a terminal of cols x rows; has("pty")          */
 #define SSM_SPAWN_SPLIT (1u << 4)     /* with PTY: stderr stays a stream of its own           */
 #define SSM_SPAWN_LOGIN (1u << 5)     /* argv[0] begins with '-'                              */
 #define SSM_SPAWN_SEARCH (1u << 6)    /* look argv[0] up in PATH                              */
@@ -259,7 +259,7 @@ struct ssm_reply { /* strings: give back with api->free()                       
 };
 struct ssm_delivery { /* a message that came by a transport of the plugin's own               */
 	uint32_t size, flags;
-	const char *id;	   /* message id                                                      */
+	const char *id;	   /* message id                                              */
 	const char *topic;
 	const char *route; /* opaque; comes back with each reply of the job                   */
 	const char *json;

@@ -37,7 +37,7 @@ struct creds_cache {
 	char *remark;	      /* what the source of CURRENT had to remark, or NULL */
 	int64_t renew_at_ms;  /* unix ms; 0: never */
 	bool refused;	      /* a service refused CURRENT */
-	bool must_wait;	      /* CURRENT was refused and is not to be given before the next walk */
+	bool must_wait;	      /* CURRENT was refused: not given before the next walk */
 	int64_t forced_at_ms; /* monotonic; 0: not yet */
 
 	bool walking;

@@ -246,7 +246,8 @@ fs_read_fd(int fd, const char *shown_path, size_t max, char **ret, size_t *ret_l
 	if (fstat(fd, &st) < 0)
 		return failed(e, errno, "look at", shown_path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "cannot read '%s': it is not a regular file", shown_path);
+		return err_set(e, -EINVAL, "cannot read '%s': it is not a regular file",
+			       shown_path);
 	if (st.st_size > (off_t)max)
 		return too_big(e, shown_path, max);
 	r = read_all(fd, (size_t)st.st_size, max, ret, &len);

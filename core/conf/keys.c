@@ -15,14 +15,14 @@
 	"169.254.169.123 fd00:ec2::123 169.254.169.250 169.254.169.251 fd00:ec2::240"
 
 /* clang-format off */
-#define STR(s, n, preset, help)		  { s, n, OPTS_STRING, preset, 0, 0, NULL, false, help }
-#define LIST(s, n, preset, help)	  { s, n, KEYS_LIST, preset, 0, 0, NULL, false, help }
-#define PATH(s, n, help)		  { s, n, OPTS_PATH, "", 0, 0, NULL, false, help }
-#define BOOL(s, n, preset, help)	  { s, n, OPTS_BOOL, preset, 0, 0, NULL, false, help }
-#define INT(s, n, preset, lo, hi, help)	  { s, n, OPTS_INT, preset, lo, hi, NULL, false, help }
-#define MSEC(s, n, preset, lo, hi, help)  { s, n, OPTS_MSEC, preset, lo, hi, NULL, false, help }
+#define STR(s, n, preset, help) { s, n, OPTS_STRING, preset, 0, 0, NULL, false, help }
+#define LIST(s, n, preset, help) { s, n, KEYS_LIST, preset, 0, 0, NULL, false, help }
+#define PATH(s, n, help) { s, n, OPTS_PATH, "", 0, 0, NULL, false, help }
+#define BOOL(s, n, preset, help) { s, n, OPTS_BOOL, preset, 0, 0, NULL, false, help }
+#define INT(s, n, preset, lo, hi, help) { s, n, OPTS_INT, preset, lo, hi, NULL, false, help }
+#define MSEC(s, n, preset, lo, hi, help) { s, n, OPTS_MSEC, preset, lo, hi, NULL, false, help }
 #define BYTES(s, n, preset, lo, hi, help) { s, n, OPTS_BYTES, preset, lo, hi, NULL, false, help }
-#define ONE_OF(s, n, preset, set, help)	  { s, n, OPTS_STRING, preset, 0, 0, set, false, help }
+#define ONE_OF(s, n, preset, set, help) { s, n, OPTS_STRING, preset, 0, 0, set, false, help }
 #define UNUSED(s, n, type, preset, lo, hi, set) { s, n, type, preset, lo, hi, set, true, "" }
 
 static const struct key keys[] = {
@@ -30,7 +30,8 @@ static const struct key keys[] = {
 	STR("Agent", "Version", "", "Overrides the version in replies and in the User-Agent only."),
 	STR("Agent", "Region", "", "Region that requests are signed for; empty: the identity's."),
 	STR("Agent", "ServiceDomain", "", "Domain of all services; empty: by region."),
-	MSEC("Agent", "KillGrace", "5s", 0, 600000, "From TERM to KILL of a cancelled or late command."),
+	MSEC("Agent", "KillGrace", "5s", 0, 600000,
+	     "From TERM to KILL of a cancelled or late command."),
 	ONE_OF("Agent", "LeftoverProcesses", "keep", "|keep|kill|",
 	       "What becomes of children that a finished step leaves behind."),
 	STR("Os", "Lang", "en-US", "Language in replies."),
@@ -39,33 +40,42 @@ static const struct key keys[] = {
 
 	STR("Mds", "Endpoint", "", "Endpoint of ec2messages: URL or host."),
 	INT("Mds", "CommandWorkersLimit", "5", 1, 1000, "Commands that run at once."),
-	INT("Mds", "QueueLimit", "1000", 1, 100000, "Commands that wait on disk; beyond, they stay at the service."),
-	MSEC("Mds", "StopTimeoutMillis", "20000", 10000, 1000000, "How long the service may hold a poll."),
+	INT("Mds", "QueueLimit", "1000", 1, 100000,
+	    "Commands that wait on disk; beyond, they stay at the service."),
+	MSEC("Mds", "StopTimeoutMillis", "20000", 10000, 1000000,
+	     "How long the service may hold a poll."),
 	STR("Ssm", "Endpoint", "", "Endpoint of ssm: URL or host."),
 	INT("Ssm", "HealthFrequencyMinutes", "5", 5, 60, "Minutes between two pings."),
 	INT("Ssm", "RunCommandLogsRetentionDurationHours", "336", 8, 87600,
 	    "Hours that a finished command's folder is kept."),
-	BYTES("Ssm", "OutputMaxBytes", "128M", 4096, INT64_C(1) << 40, "Kept of one output stream, head and tail."),
+	BYTES("Ssm", "OutputMaxBytes", "128M", 4096, INT64_C(1) << 40,
+	      "Kept of one output stream, head and tail."),
 	STR("S3", "Endpoint", "", "Endpoint of S3: URL or host."),
 	STR("Logs", "Endpoint", "", "Endpoint of CloudWatch Logs: URL or host."),
 	STR("Kms", "Endpoint", "", "Endpoint of KMS: URL or host."),
 	STR("Mgs", "Endpoint", "", "Endpoint of ssmmessages: URL or host."),
 	LIST("Identity", "ConsumptionOrder", "OnPrem EC2 CustomIdentity",
 	     "Identities in the order in which they are tried: OnPrem EC2 ECS CustomIdentity."),
-	{ "Identity", "CustomIdentities", KEYS_JSON, "[]", 0, 0, NULL, false, "Only in the JSON file." },
+	{ "Identity", "CustomIdentities", KEYS_JSON, "[]", 0, 0, NULL, false,
+	  "Only in the JSON file." },
 
-	BYTES("State", "MaxBytes", "256M", 1 << 20, INT64_C(1) << 40, "Kept of finished commands, in all."),
+	BYTES("State", "MaxBytes", "256M", 1 << 20, INT64_C(1) << 40,
+	      "Kept of finished commands, in all."),
 	INT("State", "MaxFiles", "4096", 16, 10000000, "Files kept of finished commands, in all."),
-	BOOL("Imds", "V1", "yes", "Use version 1 of the metadata service where it has no version 2."),
+	BOOL("Imds", "V1", "yes",
+	     "Use version 1 of the metadata service where it has no version 2."),
 	STR("Net", "Proxy", "", "Proxy URL; empty: HTTPS_PROXY and the like."),
 	STR("Net", "NoProxy", "", "Hosts that are reached without proxy; empty: NO_PROXY."),
 	PATH("Net", "CaFile", "CA certificates; empty: AWS_CA_BUNDLE or the system's."),
 	LIST("Net", "ConnectTo", "", "HOST:PORT:ADDR:PORT; only with --root."),
-	ONE_OF("Log", "Level", "info", "|error|warning|notice|info|debug|trace|", "Least urgent level that is logged."),
+	ONE_OF("Log", "Level", "info", "|error|warning|notice|info|debug|trace|",
+	       "Least urgent level that is logged."),
 	ONE_OF("Log", "Target", "auto", "|auto|stderr|syslog|", "Where lines go."),
 	BOOL("Log", "File", "no", "Also write ssm-agent.log in the log folder."),
-	BYTES("Log", "FileMaxBytes", "10M", 65536, INT64_C(1) << 32, "Size at which that file is rotated."),
-	ONE_OF("Plugins", "Load", "all", "|all|list|", "list: only plugins with Load = yes in their section."),
+	BYTES("Log", "FileMaxBytes", "10M", 65536, INT64_C(1) << 32,
+	      "Size at which that file is rotated."),
+	ONE_OF("Plugins", "Load", "all", "|all|list|",
+	       "list: only plugins with Load = yes in their section."),
 	LIST("Plugins", "Path", "", "Further plugin folders."),
 	PATH("Paths", "State", "State folder."),
 	PATH("Paths", "Run", "Folder of sockets and logs of hosts."),
@@ -102,7 +112,8 @@ static const struct key keys[] = {
 	UNUSED("Agent", "SelfUpdateScheduleDay", OPTS_INT, "7", 1, 7, NULL),
 	UNUSED("Agent", "TelemetryMetricsToCloudWatch", OPTS_BOOL, "no", 0, 0, NULL),
 	UNUSED("Agent", "TelemetryMetricsToSSM", OPTS_BOOL, "yes", 0, 0, NULL),
-	UNUSED("Agent", "TelemetryMetricsNamespace", OPTS_STRING, "amazon-ssm-agent-telemetry", 0, 0, NULL),
+	UNUSED("Agent", "TelemetryMetricsNamespace", OPTS_STRING,
+	       "amazon-ssm-agent-telemetry", 0, 0, NULL),
 	UNUSED("Agent", "LongRunningWorkerMonitorIntervalSeconds", OPTS_INT, "60", 30, 1800, NULL),
 	UNUSED("Agent", "ShouldPurgeInstanceProfileRoleCreds", OPTS_BOOL, "no", 0, 0, NULL),
 	UNUSED("Agent", "AuditExpirationDay", OPTS_INT, "7", 3, 30, NULL),
@@ -113,7 +124,8 @@ static const struct key keys[] = {
 	UNUSED("S3", "LogKey", OPTS_STRING, "", 0, 0, NULL),
 	UNUSED("Birdwatcher", "ForceEnable", OPTS_BOOL, "no", 0, 0, NULL),
 	UNUSED("Kms", "RequireKMSChallengeResponse", OPTS_BOOL, "no", 0, 0, NULL),
-	UNUSED("Identity", "Ec2SystemInfoDetectionResponse", OPTS_STRING, "", 0, 0, "||true|false|"),
+	UNUSED("Identity", "Ec2SystemInfoDetectionResponse", OPTS_STRING, "", 0, 0,
+	       "||true|false|"),
 };
 /* clang-format on */
 

@@ -150,7 +150,8 @@ START_TEST(test_pointer)
 {
 	static const char *const none[] = { "foo", "/nope", "/foo/2", "/foo/-", "/foo/01",
 					    "/foo/+1", "/foo/x", "/foo/", "/m~n", "/m~2n",
-					    "/foo/0/x", "/foo/-1", "/foo/99999999999999999999", "/a~" };
+					    "/foo/0/x", "/foo/-1", "/foo/99999999999999999999",
+					    "/a~" };
 	autojson json_t *v = parse(rfc6901);
 
 	ck_assert_ptr_eq(json_at(v, ""), v);
