@@ -8,14 +8,11 @@
 #include <config.h>
 
 #include <assert.h>
-#include <ctype.h>
 #include <curl/curl.h>
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/time.h>
 
 #include "core/base/clock.h"
@@ -24,7 +21,9 @@
 #include "core/base/sbuf.h"
 #include "core/base/strv.h"
 #include "core/base/text.h"
+#include "core/net/ca.h"
 #include "core/net/http.h"
+#include "core/net/http_parts.h"
 #include "core/net/proxy.h"
 #include "core/net/url.h"
 
@@ -33,7 +32,6 @@
 #define KEPT_CONNECTIONS 16L
 #define BUFFER_BYTES 4096L
 #define STREAM_BUFFER_BYTES 65536L
-#define CA_FOLDER "/etc/ssl/certs"
 
 struct engine {
 	struct http *http;
@@ -47,8 +45,7 @@ struct engine {
 struct http {
 	struct event_base *base;
 	char *user_agent;
-	char *ca_file, *ca_path, *ca_pem;
-	bool ca_known; /* the three are settled, which waits for the first https request */
+	struct ca ca;
 	struct proxy_rules proxy;
 	struct curl_slist *connect_to;
 	struct engine *engine; /* for new calls, NULL before the first */
@@ -68,6 +65,7 @@ struct http_call {
 	struct curl_slist *sent;
 	char **headers;
 	size_t header_bytes;
+	bool headers_whole; /* the empty line behind them came */
 	struct sbuf body;
 	http_sink_fn *sink;
 	http_source_fn *source;
@@ -220,47 +218,6 @@ http_drop_idle(struct http *h)
 
 /* ---- the client ---- */
 
-/* A folder made by c_rehash holds names like 4042bcee.0. Looking certificates up there one by one
- * spares megabytes of parsed bundle. */
-static bool
-is_hashed(const char *path)
-{
-	DIR *d = opendir(path);
-	const struct dirent *entry;
-	bool found = false;
-
-	while (d && !found && (entry = readdir(d)))
-		found = strspn(entry->d_name, "0123456789abcdef") == 8 && entry->d_name[8] == '.' &&
-			isdigit((unsigned char)entry->d_name[9]);
-	if (d)
-		closedir(d);
-	return found;
-}
-
-static void
-take_value(char **to, const char *value)
-{
-	if (!*to && value && value[0])
-		*to = xstrdup(value);
-}
-
-static void
-settle_ca(struct http *h)
-{
-	if (h->ca_known)
-		return;
-	h->ca_known = true;
-	if (h->ca_file || h->ca_path || h->ca_pem)
-		return;
-	take_value(&h->ca_file, secure_getenv("AWS_CA_BUNDLE"));
-	if (h->ca_file)
-		return;
-	take_value(&h->ca_file, secure_getenv("SSL_CERT_FILE"));
-	take_value(&h->ca_path, secure_getenv("SSL_CERT_DIR"));
-	if (!h->ca_file && !h->ca_path && is_hashed(CA_FOLDER))
-		h->ca_path = xstrdup(CA_FOLDER);
-}
-
 struct http *
 http_new(struct event_base *base, const struct http_options *o, struct err *e)
 {
@@ -278,9 +235,7 @@ http_new(struct event_base *base, const struct http_options *o, struct err *e)
 	list_init(&h->ended);
 	h->base = base;
 	h->user_agent = xstrdup(o->user_agent);
-	take_value(&h->ca_file, o->ca_file);
-	take_value(&h->ca_path, o->ca_path);
-	take_value(&h->ca_pem, o->ca_pem);
+	ca_init(&h->ca, o->ca_file, o->ca_path, o->ca_pem);
 	for (char *const *v = o->connect_to; v && *v; v++)
 		h->connect_to = curl_slist_append(h->connect_to, *v);
 	if (proxy_rules_init(&h->proxy, o->proxy, o->no_proxy, e) < 0)
@@ -309,9 +264,7 @@ http_free(struct http *h)
 	proxy_rules_done(&h->proxy);
 	curl_slist_free_all(h->connect_to);
 	free(h->user_agent);
-	free(h->ca_file);
-	free(h->ca_path);
-	free(h->ca_pem);
+	ca_done(&h->ca);
 	free(h);
 	return NULL;
 }
@@ -325,21 +278,6 @@ stop(struct http_call *c, int error)
 	return 0;
 }
 
-static void
-add_header(struct http_call *c, const char *line, size_t len)
-{
-	const char *colon = memchr(line, ':', len);
-	autofree char *name = NULL, *value = NULL;
-
-	if (!colon || colon == line || memchr(line, '\0', len))
-		return;
-	name = xstrndup(line, (size_t)(colon - line));
-	for (char *p = name; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	value = xstrndup(colon + 1, len - (size_t)(colon - line) - 1);
-	strv_addf(&c->headers, "%s: %s", name, text_trim(value));
-}
-
 static size_t
 on_header(char *line, size_t size, size_t len, void *arg)
 {
@@ -349,10 +287,14 @@ on_header(char *line, size_t size, size_t len, void *arg)
 	c->header_bytes += len;
 	if (c->header_bytes > HTTP_HEADERS_MAX)
 		return stop(c, -E2BIG);
-	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+	if (len <= 2 && line[0] != '\0' && strchr("\r\n", line[0])) {
+		c->headers_whole = true;
+	} else if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
 		c->headers = strv_free(c->headers); /* of an interim answer */
-	else
-		add_header(c, line, len);
+		c->headers_whole = false;
+	} else {
+		http_add_header(&c->headers, line, len);
+	}
 	return len;
 }
 
@@ -478,6 +420,10 @@ result_of(const struct http_call *c, char **ret_text)
 	int result = -EIO;
 	const char *text = curl_easy_strerror(c->code);
 
+	if (c->code == CURLE_OK && !c->headers_whole) {
+		*ret_text = xasprintf("%s: the answer broke off in its headers", c->host);
+		return -ECONNRESET;
+	}
 	if (c->code == CURLE_OK) {
 		*ret_text = xasprintf("%s: status %d", c->host, status_of(c->easy));
 		return 0;
@@ -502,17 +448,6 @@ result_of(const struct http_call *c, char **ret_text)
 	*ret_text = c->detail[0] ? xasprintf("%s: %s: %s", c->host, text, c->detail)
 				 : xasprintf("%s: %s", c->host, text);
 	return result;
-}
-
-const char *
-http_header(const struct http_response *r, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (char *const *h = r->headers; h && *h; h++)
-		if (strncmp(*h, name, len) == 0 && (*h)[len] == ':')
-			return *h + len + 2;
-	return NULL;
 }
 
 /* The call is gone when its result is told: what is called here may free the client. */
@@ -583,67 +518,6 @@ http_cancel(struct http_call *c)
 
 /* ---- one call: its start ---- */
 
-static bool
-is_header(const char *line, const char *name)
-{
-	size_t len = strlen(name);
-
-	return strncasecmp(line, name, len) == 0 && line[len] == ':';
-}
-
-static bool
-has_header(char *const *headers, const char *name)
-{
-	for (; headers && *headers; headers++)
-		if (is_header(*headers, name))
-			return true;
-	return false;
-}
-
-static int
-check_header(const char *line, struct err *e)
-{
-	static const char *const ours[] = {"Host", "Content-Length", "Transfer-Encoding",
-					   "Connection"};
-	size_t name = strcspn(line, ":");
-
-	if (line[name] != ':' || name == 0)
-		return err_set(e, -EINVAL, "a header is not of the form \"Name: value\"");
-	for (const char *p = line; *p; p++)
-		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f ||
-		    (p < line + name && *p == ' '))
-			return err_set(e, -EINVAL, "header %.*s has a control character",
-				       (int)strcspn(line, ": \t\r\n"), line);
-	for (size_t i = 0; i < NELEMS(ours); i++)
-		if (is_header(line, ours[i]))
-			return err_set(e, -EINVAL, "header %s is set by the HTTP client", ours[i]);
-	return 0;
-}
-
-static int
-check_request(const struct http_request *r, struct url *u, struct err *e)
-{
-	int n = url_parse(r->url, u, e);
-
-	if (n < 0)
-		return n;
-	if (u->scheme[0] == 'w')
-		return err_set(e, -EINVAL, "the URL's scheme is neither http nor https");
-	if (r->timeout_ms <= 0)
-		return err_set(e, -EINVAL, "the request has no deadline");
-	if (!r->method || !r->method[0] ||
-	    strspn(r->method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != strlen(r->method))
-		return err_set(e, -EINVAL, "the request's method is not in capital letters");
-	if (r->source && r->source_len < 0)
-		return err_set(e, -EINVAL, "the length of what is to be sent is not known");
-	for (char *const *h = r->headers; h && *h; h++) {
-		n = check_header(*h, e);
-		if (n < 0)
-			return n;
-	}
-	return 0;
-}
-
 /* libcurl adds headers of its own unless told not to: what is signed and sent shall be ours. */
 static void
 set_headers(struct http_call *c, const struct http_request *r)
@@ -658,11 +532,11 @@ set_headers(struct http_call *c, const struct http_request *r)
 			empty = xasprintf("%.*s;", (int)(value - *h - 1), *h);
 		l = curl_slist_append(l, empty ? empty : *h);
 	}
-	if (!has_header(r->headers, "Accept"))
+	if (!http_has_header(r->headers, "Accept"))
 		l = curl_slist_append(l, "Accept:");
-	if (!has_header(r->headers, "Content-Type"))
+	if (!http_has_header(r->headers, "Content-Type"))
 		l = curl_slist_append(l, "Content-Type:");
-	if (!r->source && !has_header(r->headers, "Expect"))
+	if (!r->source && !http_has_header(r->headers, "Expect"))
 		l = curl_slist_append(l, "Expect:");
 	c->sent = l;
 	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, l);
@@ -754,18 +628,18 @@ set_ca_pem(CURL *easy, char *pem)
 static void
 set_tls(struct http_call *c)
 {
-	struct http *h = c->http;
+	struct ca *ca = &c->http->ca;
 
-	settle_ca(h);
+	ca_settle(ca);
 	curl_easy_setopt(c->easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	if (h->ca_pem)
-		set_ca_pem(c->easy, h->ca_pem);
-	if (!h->ca_file && !h->ca_path)
+	if (ca->pem)
+		set_ca_pem(c->easy, ca->pem);
+	if (!ca->file && !ca->path)
 		return;
-	curl_easy_setopt(c->easy, CURLOPT_CAINFO, h->ca_file);
-	curl_easy_setopt(c->easy, CURLOPT_CAPATH, h->ca_path);
-	curl_easy_setopt(c->easy, CURLOPT_PROXY_CAINFO, h->ca_file);
-	curl_easy_setopt(c->easy, CURLOPT_PROXY_CAPATH, h->ca_path);
+	curl_easy_setopt(c->easy, CURLOPT_CAINFO, ca->file);
+	curl_easy_setopt(c->easy, CURLOPT_CAPATH, ca->path);
+	curl_easy_setopt(c->easy, CURLOPT_PROXY_CAINFO, ca->file);
+	curl_easy_setopt(c->easy, CURLOPT_PROXY_CAPATH, ca->path);
 }
 
 static void
@@ -811,7 +685,7 @@ http_start(struct http *h, const struct http_request *r, http_done_fn *done, voi
 	struct http_call *c;
 	CURLMcode code;
 
-	if (check_request(r, &u, e) < 0)
+	if (http_check_request(r, &u, e) < 0)
 		return NULL;
 	text = url_text(&u);
 	c = call_new(h, r, &u);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside net: requests checked, header lines taken apart, for http.c. */
+#ifndef SSM_NET_HTTP_PARTS_H
+#define SSM_NET_HTTP_PARTS_H
+
+#include "core/net/http.h"
+#include "core/net/url.h"
+
+/* -EINVAL for what cannot be sent as it stands. *RET is the URL's parts. */
+int http_check_request(const struct http_request *r, struct url *ret, struct err *e);
+bool http_has_header(char *const *headers, const char *name);
+/* Append the header LINE of an answer as "name: value", the name in lower case; what is no header
+ * is left out. */
+void http_add_header(char ***headers, const char *line, size_t len);
+
+#endif
