@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* struct ssm_api filled in; loading of plugins with their options; what is common to all kinds. */
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/map.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+#include "core/conf/opts.h"
+#include "core/host/host.h"
+#include "core/host/link.h"
+
+#define ERROR_MAX 4096u
+#define GRACE_MS 5000
+
+struct host *
+host_new(struct event_base *base)
+{
+	struct host *h = xcalloc(1, sizeof(*h));
+
+	h->base = base;
+	h->grace_ms = GRACE_MS;
+	h->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	h->info_texts = map_new(free);
+	list_init(&h->instances);
+	list_init(&h->runs);
+	return h;
+}
+
+static void
+instance_free(struct instance *i)
+{
+	list_remove(&i->link);
+	for (uint32_t n = 0; i->options && n < i->module->plugin.option_count; n++)
+		free(i->options[n]);
+	free(i->options);
+	free(i->error);
+	free(i);
+}
+
+struct host *
+host_free(struct host *h)
+{
+	if (!h)
+		return NULL;
+	list_each (it, tmp, &h->instances)
+		instance_free(list_entry(it, struct instance, link));
+	json_decref(h->hello);
+	map_free(h->info_texts);
+	mem_cleanup_fd(&h->cancel_fd);
+	free(h);
+	return NULL;
+}
+
+struct instance *
+host_instance(struct ssm *S)
+{
+	return (struct instance *)S;
+}
+
+void
+host_wait(struct host *h, const bool *done)
+{
+	while (!*done && event_base_loop(h->base, EVLOOP_ONCE) == 0)
+		;
+}
+
+void
+host_cancel(struct host *h)
+{
+	const uint64_t one = 1;
+
+	if (h->cancelled)
+		return;
+	h->cancelled = true;
+	if (write(h->cancel_fd, &one, sizeof(one)) < 0)
+		log_debug("host", "cancel_fd: %m");
+	runs_cancel(h);
+}
+
+char *
+host_failure(const struct instance *i, int32_t result)
+{
+	if (i->error && *i->error)
+		return xstrdup(i->error);
+	return xasprintf("the plugin '%s' failed: %s", i->module->plugin.name,
+			 strerror(result < 0 ? -result : EIO));
+}
+
+/* --------------------------------------------------------------- options */
+
+static int
+take_option(struct instance *i, uint32_t n, const char *set, struct err *e)
+{
+	const struct ssm_option *o = &i->module->options[n];
+	const char *text = set && *set ? set : o->preset ? o->preset : "";
+	struct err why = {0, ""};
+	int64_t value = 0;
+	bool empty_path = o->type == SSM_OPT_PATH && !*text;
+	int r = empty_path ? 0 : opts_check((enum opts_type)o->type, text, &value, &why);
+
+	if (r < 0)
+		return err_set(e, r, "[plugin %s] %s: %s", i->module->plugin.name, o->key,
+			       err_text(&why));
+	if (o->type == SSM_OPT_STRING || o->type == SSM_OPT_PATH)
+		i->options[n] = xstrdup(text);
+	else
+		i->options[n] = xasprintf("%lld", (long long)value);
+	if (o->flags & SSM_OPT_F_SECRET)
+		log_secret(text);
+	return 0;
+}
+
+static int
+take_options(struct instance *i, struct err *e)
+{
+	const json_t *config = json_object_get(i->host->hello, "config");
+	uint32_t count = i->module->plugin.option_count;
+
+	i->options = xcalloc(count + 1, sizeof(*i->options));
+	for (uint32_t n = 0; n < count; n++) {
+		int r = take_option(i, n, json_str(config, i->module->options[n].key, NULL), e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static const char *
+api_option(struct ssm *S, const char *key)
+{
+	const struct instance *i = host_instance(S);
+
+	for (uint32_t n = 0; n < i->module->plugin.option_count; n++)
+		if (strcmp(i->module->options[n].key, key) == 0)
+			return i->options[n];
+	return NULL;
+}
+
+static int32_t
+api_option_int(struct ssm *S, const char *key, int64_t *ret)
+{
+	const char *text = api_option(S, key);
+
+	return text ? text_to_i64(text, INT64_MIN, INT64_MAX, ret) : -ENOENT;
+}
+
+/* --------------------------------------------------------------- plugins */
+
+static int
+init(struct instance *i, struct err *e)
+{
+	const struct ssm_plugin *p = &i->module->plugin;
+	int32_t r = p->init ? p->init(&i->ssm) : 0;
+	autofree char *why = NULL;
+
+	i->inited = r >= 0;
+	if (r >= 0)
+		return 0;
+	why = host_failure(i, r);
+	return err_set(e, r, "the plugin '%s' could not be initialised: %s", p->name, why);
+}
+
+struct instance *
+host_add_plugin(struct host *h, const char *file, struct err *e)
+{
+	struct module *m = loader_open(file, e);
+	struct instance *i;
+
+	if (!m) {
+		err_prefix(e, "plugin '%s'", file);
+		return NULL;
+	}
+	i = xcalloc(1, sizeof(*i));
+	i->ssm.api = host_api();
+	i->host = h;
+	i->module = m;
+	list_append(&h->instances, &i->link);
+	if (take_options(i, e) == 0 && init(i, e) == 0)
+		return i;
+	instance_free(i);
+	return NULL;
+}
+
+void
+host_fini(struct host *h)
+{
+	for (struct list *it = h->instances.prev; it != &h->instances; it = it->prev) {
+		struct instance *i = list_entry(it, struct instance, link);
+
+		if (i->inited && i->module->plugin.fini)
+			i->module->plugin.fini(&i->ssm);
+		i->inited = false;
+	}
+}
+
+static const char *
+path_of_feature(const struct host *h, uint32_t kind, const char *name)
+{
+	const json_t *plugins = json_object_get(h->hello, "plugins");
+	json_t *plugin, *row;
+	size_t p, f;
+
+	json_array_foreach(plugins, p, plugin)
+		json_array_foreach(json_object_get(plugin, "features"), f,
+				   row) if (json_int(row, "kind", 0) == kind &&
+					    text_glob(json_str(row, "name", ""),
+						      name)) return json_str(plugin, "path", NULL);
+	return NULL;
+}
+
+/* "action=aws:runDocument ?service=mgs": only what is named there may be found. */
+static bool
+is_needed(const struct instance *i, const char *name)
+{
+	for (uint32_t n = 0; n < i->module->plugin.feature_count; n++) {
+		const char *needs = i->module->features[n].needs;
+		autofree char *wanted = xasprintf("=%s", name);
+
+		if (needs && strstr(needs, wanted))
+			return true;
+	}
+	return module_feature(i->module, SSM_KIND_ACTION, name) != NULL;
+}
+
+static struct instance *
+loaded(struct host *h, const char *path)
+{
+	list_each (it, tmp, &h->instances) {
+		struct instance *i = list_entry(it, struct instance, link);
+
+		if (strcmp(i->module->path, path) == 0)
+			return i;
+	}
+	return NULL;
+}
+
+static int32_t
+api_find(struct ssm *S, uint32_t kind, const char *name, struct ssm **ret_owner,
+	 const struct ssm_feature **ret)
+{
+	struct host *h = host_instance(S)->host;
+	const char *path = path_of_feature(h, kind, name);
+	struct instance *i;
+	struct err e = {0, ""};
+
+	if (!is_needed(host_instance(S), name))
+		return ssm_fail(S, -EACCES, "the plugin's table does not say that it needs '%s'",
+				name);
+	if (!path)
+		return ssm_fail(S, -ENOENT, "no plugin provides '%s'", name);
+	i = loaded(h, path);
+	if (!i)
+		i = host_add_plugin(h, path, &e);
+	if (!i)
+		return ssm_fail(S, -ELIBACC, "%s", err_text(&e));
+	*ret_owner = &i->ssm;
+	*ret = module_feature(i->module, kind, name);
+	return *ret ? 0 : -ENOENT;
+}
+
+/* ---------------------------------------------------------------- common */
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Callable from any thread, so the line is made and handed on under a lock. */
+static void
+api_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
+{
+	static struct log_site site;
+
+	pthread_mutex_lock(&log_lock);
+	if ((int)level <= (int)log_get_level())
+		log_vwrite(&site, (enum log_level)level, host_instance(S)->module->plugin.name, fmt,
+			   ap);
+	pthread_mutex_unlock(&log_lock);
+}
+
+static void
+api_verror(struct ssm *S, const char *fmt, va_list ap)
+{
+	struct instance *i = host_instance(S);
+	char *text = xvasprintf(fmt, ap);
+
+	if (strlen(text) > ERROR_MAX)
+		text[text_utf8_floor(text, strlen(text), ERROR_MAX)] = '\0';
+	free(i->error);
+	i->error = text_utf8_repair(text, strlen(text), NULL);
+	free(text);
+}
+
+static void *
+api_alloc(struct ssm *S, size_t len)
+{
+	(void)S;
+	return xcalloc(1, len ? len : 1);
+}
+
+static void
+api_free(struct ssm *S, void *p)
+{
+	(void)S;
+	free(p);
+}
+
+static int32_t
+api_has(struct ssm *S, const char *capability)
+{
+	(void)S;
+	return strcmp(capability, "spawn") == 0 || strcmp(capability, "step_run") == 0;
+}
+
+const char *
+host_info(const struct host *h, const char *key)
+{
+	const char *text;
+
+	if (strcmp(key, "job-id") == 0)
+		return json_str(h->hello, "job", NULL);
+	if (strcmp(key, "feature") == 0)
+		return h->step ? h->step->feature : json_str(h->hello, "feature", NULL);
+	if (strcmp(key, "agent-version") == 0)
+		return json_str(h->hello, "agent_version", NULL);
+	if (strcmp(key, "step-name") == 0 && h->step)
+		return h->step->name;
+	text = json_str(json_object_get(h->hello, "info"), key, NULL);
+	return text && *text ? text : NULL;
+}
+
+static const char *
+api_info(struct ssm *S, const char *key)
+{
+	return host_info(host_instance(S)->host, key);
+}
+
+static int32_t
+api_cancelled(struct ssm *S)
+{
+	return __atomic_load_n(&host_instance(S)->host->cancelled, __ATOMIC_RELAXED);
+}
+
+static int32_t
+api_cancel_fd(struct ssm *S)
+{
+	return host_instance(S)->host->cancel_fd;
+}
+
+/* ------------------------------------------- rows that other kinds have */
+
+static int32_t
+api_watch(struct ssm *S, const struct ssm_watch_on *on, struct ssm_watch **ret)
+{
+	(void)on;
+	(void)ret;
+	return ssm_fail(S, -ENOSYS, "only sessions and services have an event loop");
+}
+
+static void
+api_watch_end(struct ssm *S, struct ssm_watch *w)
+{
+	(void)S;
+	(void)w;
+}
+
+/* The table of a process that runs steps and messages. A row it does not have is NULL, which
+ * SSM_HAS() sees, but those that plugins call without asking answer -ENOSYS. */
+static const struct ssm_api table = {
+	.size = sizeof(table),
+	.abi = SSM_ABI_VERSION,
+	.agent_version = SSM_HOST_VERSION,
+	.vlog = api_vlog,
+	.verror = api_verror,
+	.alloc = api_alloc,
+	.free = api_free,
+	.has = api_has,
+	.info = api_info,
+	.option = api_option,
+	.option_int = api_option_int,
+	.cancelled = api_cancelled,
+	.cancel_fd = api_cancel_fd,
+	.spawn = api_spawn,
+	.call = api_call,
+	.sign = api_sign,
+	.transfer = api_transfer,
+	.state_get = api_state_get,
+	.state_put = api_state_put,
+	.find = api_find,
+	.watch = api_watch,
+	.watch_end = api_watch_end,
+	.step_str = step_str,
+	.step_json = step_json,
+	.step_write = step_write,
+	.step_done = step_done,
+	.progress = step_progress,
+	.msg_json = msg_json,
+	.msg_reply = msg_reply,
+	.step_run = msg_step_run,
+	.job_start = api_job_start,
+	.job_wait = api_job_wait,
+	.job_cancel = api_job_cancel,
+};
+
+const struct ssm_api *
+host_api(void)
+{
+	return &table;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the host: one process, one job, one plugin (and those it found). */
+#ifndef SSM_HOST_HOST_H
+#define SSM_HOST_HOST_H
+
+#include <jansson.h>
+#include <ssm_plugin.h>
+#include <stdbool.h>
+
+#include "core/base/err.h"
+#include "core/base/list.h"
+#include "core/host/loader.h"
+
+struct event_base;
+struct link;
+struct map;
+struct run;
+
+/* A loaded plugin as the API sees it: struct ssm is its first member. */
+struct instance {
+	struct ssm ssm;
+	struct list link;
+	struct host *host;
+	struct module *module;
+	char **options; /* values in the order of the option table, checked */
+	char *error;	/* last verror() */
+	bool inited;
+};
+
+struct ssm_step { /* the SDK's opaque name for it */
+	json_t *inputs;
+	const char *name, *feature;
+	int out_fd, err_fd;
+	int64_t timeout_ms;
+	bool done;
+	int32_t result, exit_code;
+	struct map *texts; /* pointer -> text handed out by step_json and step_str */
+};
+
+struct ssm_message {
+	json_t *tree;	 /* the normalised message */
+	json_t *payload; /* its parsed payload, NULL when that is no JSON */
+	struct map *texts;
+	bool final_sent;
+};
+
+struct host {
+	struct event_base *base;
+	struct link *link; /* NULL with --try */
+	json_t *hello;	   /* the agent's */
+	struct list instances;
+	struct ssm_step *step; /* the one that runs in this process, or NULL */
+	struct list runs;      /* programs that run */
+	bool cancelled;
+	int cancel_fd; /* eventfd */
+	int64_t grace_ms;
+	struct map *info_texts;
+};
+
+/* api.c */
+struct host *host_new(struct event_base *base);
+struct host *host_free(struct host *h);
+/* Load FILE, check its options, call init. NULL with E. */
+struct instance *host_add_plugin(struct host *h, const char *file, struct err *e);
+void host_fini(struct host *h); /* fini of all, latest first */
+void host_cancel(struct host *h);
+struct instance *host_instance(struct ssm *S);
+const char *host_info(const struct host *h, const char *key); /* NULL when unknown */
+/* The one table; rows that a kind of process does not have answer -ENOSYS. */
+const struct ssm_api *host_api(void);
+/* Run the loop until *DONE; the link's end does not stop it. */
+void host_wait(struct host *h, const bool *done);
+/* Why a handler failed: its verror() text, or the name of its result. Caller frees. */
+char *host_failure(const struct instance *i, int32_t result);
+void host_reply_clear(struct ssm_reply *r);
+
+/* step.c: run F of I over STEP; the result is in STEP. *RET_ERROR: NULL or a sentence (caller
+ * frees). */
+void step_execute(struct instance *i, const struct ssm_feature *f, struct ssm_step *step,
+		  char **ret_error);
+struct ssm_step *step_new(json_t *inputs, const char *name, const char *feature, int out_fd,
+			  int err_fd, int64_t timeout_ms);
+struct ssm_step *step_free(struct ssm_step *s);
+const char *step_str(struct ssm *S, struct ssm_step *s, const char *pointer, const char *preset);
+const char *step_json(struct ssm *S, struct ssm_step *s, const char *pointer, size_t *ret_len);
+int32_t step_write(struct ssm *S, struct ssm_step *s, int32_t stream, const void *data, size_t len);
+int32_t step_done(struct ssm *S, struct ssm_step *s, int32_t result, int32_t exit_code);
+int32_t step_progress(struct ssm *S, struct ssm_step *s, const char *text);
+
+/* message.c */
+struct ssm_message *message_new(const char *json, size_t len, struct err *e);
+struct ssm_message *message_free(struct ssm_message *m);
+const char *msg_json(struct ssm *S, struct ssm_message *m, const char *pointer, size_t *ret_len);
+int32_t msg_reply(struct ssm *S, struct ssm_message *m, const char *json, size_t len,
+		  int32_t final);
+int32_t msg_step_run(struct ssm *S, struct ssm_message *m, const struct ssm_step_run *run,
+		     struct ssm_step_result *ret);
+int32_t api_job_start(struct ssm *S, const struct ssm_job *job, char **ret_id);
+int32_t api_job_wait(struct ssm *S, const char *id, struct ssm_job_end *ret);
+int32_t api_job_cancel(struct ssm *S, const char *id);
+
+/* ask.c: calls through the agent */
+int32_t api_call(struct ssm *S, const struct ssm_request *q, struct ssm_reply *ret);
+int32_t api_sign(struct ssm *S, const struct ssm_request *q, int64_t valid_ms,
+		 struct ssm_reply *ret);
+int32_t api_transfer(struct ssm *S, const struct ssm_transfer *t, struct ssm_reply *ret);
+int32_t api_state_get(struct ssm *S, const char *key, char **ret, size_t *ret_len);
+int32_t api_state_put(struct ssm *S, const char *key, const void *data, size_t len);
+
+/* runchild.c */
+int32_t api_spawn(struct ssm *S, const struct ssm_spawn *spawn, struct ssm_end *ret);
+void runs_cancel(struct host *h);
+/* Discard children of others that were handed to us when their parents ended. */
+int runchild_start_reaper(struct host *h, struct err *e);
+
+/* Text of V for a plugin, kept in TEXTS under POINTER: strings as they are, all else as JSON. */
+const char *texts_get(struct map *texts, const char *pointer, const json_t *v, bool as_json,
+		      size_t *ret_len);
+
+#endif

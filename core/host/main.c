@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ssm-plugin-host: the small process that runs a plugin; see ssm-plugin-host(8). */
+#include <config.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/proc.h"
+#include "core/conf/opts.h"
+#include "core/host/job.h"
+#include "core/host/loader.h"
+#include "core/loop/signals.h"
+
+#define AGENT_FD 3
+
+static const char help[] =
+	"Usage: ssm-plugin-host --describe FILE [--conf]\n"
+	"       ssm-plugin-host --try FILE action NAME JSON\n"
+	"       ssm-plugin-host --job\n"
+	"Runs a plugin of ssm-agent in a process of its own.\n"
+	"\n"
+	"  --describe FILE  print what FILE provides, as JSON; none of its functions is called\n"
+	"  --conf           with --describe: print its configuration snippet instead\n"
+	"  --try FILE action NAME JSON\n"
+	"                   run an action without agent and account, with these inputs\n"
+	"  --job            one job for the agent at the other end of descriptor 3\n"
+	"  --help, --version\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 the job was never started.\n";
+
+/* The agent is the last to be killed when memory runs out; what it starts is not. */
+static void
+first_acts(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (write(fd, "0", 1) < 0)
+			errno = 0;
+		close(fd);
+	}
+	umask(077);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	proc_reset_signals();
+	signals_block();
+}
+
+static void
+limit_describing(void)
+{
+	const struct rlimit cpu = {2, 2}, core = {0, 0};
+
+	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_CORE, &core);
+#ifndef SSM_SANITIZED
+	{
+		const struct rlimit space = {512u << 20, 512u << 20};
+
+		setrlimit(RLIMIT_AS, &space);
+	}
+#endif
+}
+
+static int
+print_description(const char *file, bool conf)
+{
+	struct err e = {0, ""};
+	autofree char *path = realpath(file, NULL);
+	struct module *m = path ? loader_open(path, &e) : NULL;
+	autojson json_t *description = m ? describe_module(m) : NULL;
+	autofree char *text = NULL;
+
+	if (!description) {
+		fprintf(stderr, "%s\n", path ? err_text(&e) : strerror(errno));
+		return 1;
+	}
+	text = conf ? opts_snippet(description) : json_text(description);
+	printf("%s%s", text, conf ? "" : "\n");
+	/* Destructors of a strange file are not wanted here. */
+	_exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+static int
+usage(const char *reason)
+{
+	fprintf(stderr, "ssm-plugin-host: %s; 'ssm-plugin-host --help' explains\n", reason);
+	return 2;
+}
+
+static int
+run_job(void)
+{
+	if (fcntl(AGENT_FD, F_SETFD, FD_CLOEXEC) < 0)
+		return usage("--job is for the agent, which holds the other end of descriptor 3");
+	_exit(host_job(AGENT_FD));
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"describe", required_argument, NULL, 'd'},
+		{"conf", no_argument, NULL, 'c'},
+		{"job", no_argument, NULL, 'j'},
+		{"try", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *describe = NULL, *try = NULL;
+	bool conf = false, job = false;
+	int c;
+
+	first_acts();
+	log_open(LOG_TARGET_STDERR, "ssm-plugin-host");
+	while ((c = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
+		if (c == 'd')
+			describe = optarg;
+		else if (c == 'c')
+			conf = true;
+		else if (c == 'j')
+			job = true;
+		else if (c == 't')
+			try = optarg;
+		else if (c == 'h')
+			return fputs(help, stdout) < 0;
+		else if (c == 'V')
+			return printf("ssm-plugin-host %s\n", PACKAGE_VERSION) < 0;
+		else
+			return 2;
+	}
+	if (job && !describe && !try)
+		return run_job();
+	if (try && argc - optind == 3)
+		return host_try(try, argv[optind], argv[optind + 1], argv[optind + 2]);
+	if (!describe || argc != optind)
+		return usage("what is to be done is missing");
+	limit_describing();
+	return print_description(describe, conf);
+}

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ssm_api.spawn: pipes, time-out, cancel, and the end of a program: its main process is gone and
+ * its pipes are empty, or one second has passed (children in the background keep them open). */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/fs.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/proc.h"
+#include "core/base/strv.h"
+#include "core/base/text.h"
+#include "core/host/host.h"
+#include "core/host/sink.h"
+#include "core/loop/child.h"
+
+#define DRAIN_MS 1000
+#define PIPE_BYTES (1 << 20)
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct stream {
+	struct run *run;
+	struct sink sink;
+	struct event *event;
+	int fd; /* our end of the pipe, -1 after its end */
+	int32_t number;
+};
+
+struct run {
+	struct list link;
+	struct host *host;
+	struct instance *owner;
+	struct ssm_spawn spec;
+	struct child *child;
+	pid_t pid;
+	int status, why; /* SSM_END_TIMEOUT or SSM_END_CANCEL once it was asked to end */
+	struct stream out, err;
+	int stdin_fd;
+	const char *stdin_at;
+	size_t stdin_left;
+	struct event *stdin_event, *deadline, *grace, *drain;
+	bool exited, done;
+};
+
+static void
+drop_event(struct event **ev)
+{
+	if (*ev)
+		event_free(*ev);
+	*ev = NULL;
+}
+
+static void
+check_done(struct run *r)
+{
+	if (r->exited && r->out.fd < 0 && r->err.fd < 0)
+		r->done = true;
+}
+
+/* ---------------------------------------------------------------- output */
+
+static void
+close_stream(struct stream *s)
+{
+	drop_event(&s->event);
+	mem_cleanup_fd(&s->fd);
+	check_done(s->run);
+}
+
+static void
+on_output(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)what;
+	if (sink_take(&s->sink, fd) <= 0)
+		close_stream(s);
+}
+
+static int
+to_plugin(void *arg, const void *data, size_t len)
+{
+	struct stream *s = arg;
+	const struct ssm_spawn *spec = &s->run->spec;
+
+	return spec->output_fn(&s->run->owner->ssm, s->number, data, len, spec->output_arg);
+}
+
+static int
+to_log(void *arg, const void *data, size_t len)
+{
+	struct stream *s = arg;
+	autofree char *text = text_escape_controls(data, len > 1024 ? 1024 : len);
+
+	log_info("output", "%s of process %d: %s", s->number == SSM_STDOUT ? "stdout" : "stderr",
+		 (int)s->run->pid, text);
+	return 0;
+}
+
+/* To an fd of the caller, its function, the step's output, or the log: the first there is. */
+static void
+aim_sink(struct stream *s, uint32_t flag, int fd)
+{
+	struct run *r = s->run;
+	const struct ssm_step *step = r->host->step;
+	int step_fd = !step ? -1 : s->number == SSM_STDOUT ? step->out_fd : step->err_fd;
+
+	if (r->spec.flags & flag)
+		sink_init(&s->sink, fd, r->spec.max_output, NULL, NULL);
+	else if (r->spec.output_fn)
+		sink_init(&s->sink, -1, 0, to_plugin, s);
+	else if (step_fd >= 0)
+		sink_init(&s->sink, step_fd, r->spec.max_output, NULL, NULL);
+	else
+		sink_init(&s->sink, -1, 0, to_log, s);
+}
+
+static int
+open_stream(struct run *r, struct stream *s, int32_t number, int *ret_child_fd, struct err *e)
+{
+	int fds[2];
+
+	s->run = r;
+	s->number = number;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set(e, -errno, "cannot make a pipe: %m");
+	fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
+	fs_set_nonblock(fds[0], true);
+	s->fd = fds[0];
+	*ret_child_fd = fds[1];
+	s->event = event_new(r->host->base, s->fd, EV_READ | EV_PERSIST, on_output, s);
+	event_add(s->event, NULL);
+	return 0;
+}
+
+/* ----------------------------------------------------------------- stdin */
+
+static void
+on_stdin(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+	ssize_t n = write(fd, r->stdin_at, r->stdin_left);
+
+	(void)what;
+	if (n > 0) {
+		r->stdin_at += n;
+		r->stdin_left -= (size_t)n;
+	}
+	if (r->stdin_left == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		drop_event(&r->stdin_event);
+		mem_cleanup_fd(&r->stdin_fd);
+	}
+}
+
+static int
+open_stdin(struct run *r, int *ret_child_fd, struct err *e)
+{
+	int fds[2];
+
+	if (r->spec.flags & SSM_SPAWN_STDIN_FD) {
+		*ret_child_fd = fcntl(r->spec.stdin_fd, F_DUPFD_CLOEXEC, 4);
+		return *ret_child_fd < 0 ? err_set(e, -errno, "stdin_fd cannot be used: %m") : 0;
+	}
+	if (!r->spec.stdin_data) {
+		*ret_child_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		return *ret_child_fd < 0 ? err_set(e, -errno, "cannot open '/dev/null': %m") : 0;
+	}
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set(e, -errno, "cannot make a pipe: %m");
+	*ret_child_fd = fds[0];
+	r->stdin_fd = fds[1];
+	r->stdin_at = r->spec.stdin_data;
+	r->stdin_left = r->spec.stdin_len;
+	fs_set_nonblock(r->stdin_fd, true);
+	r->stdin_event = event_new(r->host->base, r->stdin_fd, EV_WRITE | EV_PERSIST, on_stdin, r);
+	event_add(r->stdin_event, NULL);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- end */
+
+static void
+arm(struct event *ev, int64_t ms)
+{
+	struct timeval tv;
+
+	clock_timeval(ms, &tv);
+	event_add(ev, &tv);
+}
+
+static void
+on_exit_of(void *arg, pid_t pid, int status)
+{
+	struct run *r = arg;
+
+	(void)pid;
+	r->child = NULL;
+	r->status = status;
+	r->exited = true;
+	/* Who was asked to end ends whole: what is left of its group goes too. */
+	if (r->why)
+		kill(-r->pid, SIGKILL);
+	arm(r->drain, DRAIN_MS);
+	check_done(r);
+}
+
+static void
+on_drained(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->out.fd >= 0)
+		sink_take(&r->out.sink, r->out.fd);
+	if (r->err.fd >= 0)
+		sink_take(&r->err.sink, r->err.fd);
+	r->done = true;
+}
+
+static void
+on_grace_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+
+	(void)fd;
+	(void)what;
+	kill(-r->pid, SIGKILL);
+}
+
+static void
+ask_to_end(struct run *r, int why)
+{
+	if (r->why || r->exited || r->pid <= 0)
+		return;
+	r->why = why;
+	kill(-r->pid, SIGTERM);
+	/* A stopped process sees TERM only when it goes on. */
+	kill(-r->pid, SIGCONT);
+	arm(r->grace, r->spec.grace_ms > 0 ? r->spec.grace_ms : r->host->grace_ms);
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	ask_to_end(arg, SSM_END_TIMEOUT);
+}
+
+void
+runs_cancel(struct host *h)
+{
+	list_each (it, tmp, &h->runs)
+		ask_to_end(list_entry(it, struct run, link), SSM_END_CANCEL);
+}
+
+static pid_t
+group_of(const char *pid_name)
+{
+	autofree char *path = xasprintf("/proc/%s/stat", pid_name);
+	char text[512];
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	const char *p;
+	int parent = 0, group = -1;
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	/* "pid (name) state ppid pgrp": a zombie is gone already. */
+	if (!p || p[2] == 'Z' || sscanf(p + 3, "%d %d", &parent, &group) != 2)
+		return -1;
+	return group;
+}
+
+static int
+count_group(pid_t group)
+{
+	DIR *d;
+	const struct dirent *entry;
+	int n = 0;
+
+	if (kill(-group, 0) < 0)
+		return 0;
+	d = opendir("/proc");
+	while (d && (entry = readdir(d)))
+		if (isdigit((unsigned char)entry->d_name[0]) && group_of(entry->d_name) == group)
+			n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static void
+fill_end(struct run *r, struct ssm_end *ret)
+{
+	struct ssm_end end = {.size = ret->size};
+	const char *leftovers = host_info(r->host, "leftover-processes");
+
+	if (WIFSIGNALED(r->status)) {
+		end.how = SSM_END_SIGNAL;
+		end.code = WTERMSIG(r->status);
+	} else {
+		end.how = SSM_END_EXIT;
+		end.code = WEXITSTATUS(r->status);
+	}
+	if (r->why)
+		end.how = r->why;
+	end.left = r->why ? 0 : count_group(r->pid);
+	if (end.left && leftovers && strcmp(leftovers, "kill") == 0) {
+		kill(-r->pid, SIGKILL);
+		end.left = 0;
+	}
+	if (end.left)
+		log_info("host", "process %d left %d process(es) of its group behind", (int)r->pid,
+			 end.left);
+	memcpy(ret, &end, ret->size < sizeof(end) ? ret->size : sizeof(end));
+}
+
+/* ----------------------------------------------------------------- start */
+
+static char **
+environment(struct run *r)
+{
+	static const char *const clean[] = {"PATH=" DEFAULT_PATH, "LANG=C.UTF-8", NULL};
+	const char *const *from = r->spec.envp ? r->spec.envp : clean;
+	const char *job = host_info(r->host, "job-id");
+	char **envp = NULL;
+
+	for (; *from; from++)
+		strv_add(&envp, *from);
+	/* The mark by which the agent finds what escaped from the process group. */
+	if (job)
+		strv_env_set(&envp, "SSM_JOB", job);
+	return envp;
+}
+
+static int
+start(struct run *r, const int *fds, struct err *e)
+{
+	struct proc_fd map[] = {{fds[0], 0}, {fds[1], 1}, {fds[2], 2}};
+	autostrv char **envp = environment(r);
+	autostrv char **argv = NULL;
+	struct proc_user user;
+	struct proc_spec spec = {
+		.path = r->spec.argv[0],
+		.envp = envp,
+		.cwd = r->spec.cwd ? r->spec.cwd : host_info(r->host, "work-dir"),
+		.fds = map,
+		.fd_count = NELEMS(map),
+		.search = (r->spec.flags & SSM_SPAWN_SEARCH) != 0,
+		.new_group = true,
+	};
+	int res = 0;
+
+	for (const char *const *a = r->spec.argv; *a; a++)
+		strv_add(&argv, *a);
+	if (r->spec.flags & SSM_SPAWN_LOGIN) {
+		const char *slash = strrchr(argv[0], '/');
+		char *name = xasprintf("-%s", slash ? slash + 1 : argv[0]);
+
+		free(argv[0]);
+		argv[0] = name;
+	}
+	spec.argv = argv;
+	if (r->spec.run_as)
+		res = proc_lookup_user(r->spec.run_as, &user, e);
+	if (res < 0)
+		return res;
+	spec.user = r->spec.run_as ? &user : NULL;
+	r->pid = proc_spawn(&spec, e);
+	if (r->pid < 0)
+		return r->pid;
+	r->child = child_watch(r->host->base, r->pid, on_exit_of, r, e);
+	if (r->child)
+		return 0;
+	kill(-r->pid, SIGKILL);
+	waitpid(r->pid, NULL, 0);
+	return -EMFILE;
+}
+
+static void
+make_timers(struct run *r)
+{
+	struct event_base *base = r->host->base;
+	int64_t timeout_ms = r->spec.timeout_ms;
+
+	if (timeout_ms <= 0 && r->host->step)
+		timeout_ms = r->host->step->timeout_ms;
+	r->drain = evtimer_new(base, on_drained, r);
+	r->grace = evtimer_new(base, on_grace_over, r);
+	r->deadline = evtimer_new(base, on_late, r);
+	if (timeout_ms > 0)
+		arm(r->deadline, timeout_ms);
+}
+
+static int
+open_all(struct run *r, struct err *e)
+{
+	int fds[3] = {-1, -1, -1};
+	int res = open_stdin(r, &fds[0], e);
+
+	if (res == 0)
+		res = open_stream(r, &r->out, SSM_STDOUT, &fds[1], e);
+	if (res == 0)
+		res = open_stream(r, &r->err, SSM_STDERR, &fds[2], e);
+	if (res == 0) {
+		aim_sink(&r->out, SSM_SPAWN_STDOUT_FD, r->spec.stdout_fd);
+		aim_sink(&r->err, SSM_SPAWN_STDERR_FD, r->spec.stderr_fd);
+		make_timers(r);
+		res = start(r, fds, e);
+	}
+	for (size_t i = 0; i < NELEMS(fds); i++)
+		mem_cleanup_fd(&fds[i]);
+	return res;
+}
+
+static void
+run_done(struct run *r)
+{
+	list_remove(&r->link);
+	child_free(r->child);
+	r->done = true;
+	drop_event(&r->out.event);
+	drop_event(&r->err.event);
+	drop_event(&r->stdin_event);
+	drop_event(&r->deadline);
+	drop_event(&r->grace);
+	drop_event(&r->drain);
+	mem_cleanup_fd(&r->out.fd);
+	mem_cleanup_fd(&r->err.fd);
+	mem_cleanup_fd(&r->stdin_fd);
+}
+
+static int32_t
+check_spec(struct ssm *S, const struct ssm_spawn *s)
+{
+	if (!s || s->size < offsetof(struct ssm_spawn, stdin_fd) || !s->argv || !s->argv[0])
+		return ssm_fail(S, -EINVAL, "spawn needs a size and a program");
+	if (s->flags & SSM_SPAWN_PTY)
+		return ssm_fail(S, -ENOSYS, "this host has no terminals (has(\"pty\") says so)");
+	return 0;
+}
+
+int32_t
+api_spawn(struct ssm *S, const struct ssm_spawn *s, struct ssm_end *ret)
+{
+	struct run r = {.host = host_instance(S)->host, .owner = host_instance(S)};
+	struct err e = {0, ""};
+	int32_t res = check_spec(S, s);
+
+	if (res < 0)
+		return res;
+	list_init(&r.link);
+	r.out.fd = r.err.fd = r.stdin_fd = -1;
+	memcpy(&r.spec, s, s->size < sizeof(r.spec) ? s->size : sizeof(r.spec));
+	res = open_all(&r, &e);
+	if (res == 0) {
+		list_append(&r.host->runs, &r.link);
+		if (r.host->cancelled)
+			ask_to_end(&r, SSM_END_CANCEL);
+		host_wait(r.host, &r.done);
+		sink_finish(&r.out.sink);
+		sink_finish(&r.err.sink);
+		fill_end(&r, ret);
+	}
+	run_done(&r);
+	return res < 0 ? ssm_fail(S, res, "%s", err_text(&e)) : 0;
+}
+
+/* ---------------------------------------------------------------- reaper */
+
+static bool
+is_ours(const struct host *h, pid_t pid)
+{
+	for (const struct list *it = h->runs.next; it != &h->runs; it = it->next)
+		if (list_entry(it, struct run, link)->pid == pid)
+			return true;
+	return false;
+}
+
+static void
+on_sigchld(evutil_socket_t fd, short what, void *arg)
+{
+	struct signalfd_siginfo info;
+	siginfo_t who;
+
+	(void)what;
+	while (read(fd, &info, sizeof(info)) > 0)
+		;
+	for (;;) {
+		memset(&who, 0, sizeof(who));
+		if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) < 0 || who.si_pid == 0)
+			return;
+		/* One of ours is taken by its watch; the next signal brings us back. */
+		if (is_ours(arg, who.si_pid))
+			return;
+		waitpid(who.si_pid, NULL, WNOHANG);
+	}
+}
+
+int
+runchild_start_reaper(struct host *h, struct err *e)
+{
+	struct event *ev;
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return err_set(e, -errno, "cannot watch child processes: %m");
+	/* Lives as long as the process. */
+	ev = event_new(h->base, fd, EV_READ | EV_PERSIST, on_sigchld, h);
+	event_add(ev, NULL);
+	return 0;
+}

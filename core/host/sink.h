@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a program's output goes: from its pipe to a file, once, in flat memory, head and tail when
+ * there is too much. */
+#ifndef SSM_HOST_SINK_H
+#define SSM_HOST_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Takes bytes that are not for a file; negative: no more of them are wanted. */
+typedef int sink_fn(void *arg, const void *data, size_t len);
+
+struct sink {
+	int fd; /* -1: fn */
+	sink_fn *fn;
+	void *arg;
+	uint64_t max, total; /* bytes kept (0: all), bytes seen */
+	off_t base;	     /* offset of our first byte */
+	bool seekable, no_splice, failed;
+};
+
+/* FD may be -1. MAX 0: everything is kept. A file is written from its present offset on. */
+void sink_init(struct sink *s, int fd, uint64_t max, sink_fn *fn, void *arg);
+/* Move what PIPE_FD holds now. 1: more may come, 0: end of file, -errno: the pipe is broken. A
+ * full disk does not stop the program: what cannot be written is dropped, FAILED is set. */
+int sink_take(struct sink *s, int pipe_fd);
+/* Put the tail behind the head, in order, with a line between them that says what is missing. */
+void sink_finish(struct sink *s);
+
+#endif
