@@ -248,30 +248,45 @@ link_all_stored(const struct link *l)
 	return true;
 }
 
+static struct request *
+request_new(struct link *l)
+{
+	struct request *r = xcalloc(1, sizeof(*r));
+
+	r->id = l->next_id++;
+	list_append(&l->requests, &r->link);
+	return r;
+}
+
+static int
+request_finish(struct link *l, struct request *r, int res, struct answer *ret)
+{
+	if (r->answered)
+		*ret = r->answer;
+	else if (res == 0)
+		res = l->away ? -EPIPE : -ECANCELED;
+	list_remove(&r->link);
+	free(r);
+	return res;
+}
+
 int
 link_ask(struct link *l, json_t *json, const void *body, size_t len, const int *fds,
 	 size_t fd_count, const bool *cancelled, struct answer *ret)
 {
-	struct request r = {.id = l->next_id++};
+	struct request *r;
 	int res;
 
-	json_object_set_new(json, "id", json_integer(r.id));
 	if (l->away) {
 		json_decref(json);
 		return -EPIPE;
 	}
+	r = request_new(l);
+	json_object_set_new(json, "id", json_integer(r->id));
 	res = ipc_send(l->ipc, json, body, len, fds, fd_count);
-	if (res < 0)
-		return res;
-	list_append(&l->requests, &r.link);
-	while (!r.answered && !l->away && !(cancelled && *cancelled))
+	while (res == 0 && !r->answered && !l->away && !(cancelled && *cancelled))
 		event_base_loop(l->base, EVLOOP_ONCE);
-	list_remove(&r.link);
-	if (r.answered) {
-		*ret = r.answer;
-		return 0;
-	}
-	return l->away ? -EPIPE : -ECANCELED;
+	return request_finish(l, r, res, ret);
 }
 
 /* ------------------------------------------------------------ connection */
