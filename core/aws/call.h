@@ -30,6 +30,10 @@ struct aws_options {
 };
 struct aws *aws_new(const struct aws_options *o);
 struct aws *aws_free(struct aws *a);
+/* The network changed: calls that wait for their next attempt make it now. */
+void aws_retry_now(struct aws *a);
+/* "ssm-agent/VERSION (linux; ARCH) amazon-ssm-agent/REPORTED": every call carries it. */
+const char *aws_user_agent(void);
 int64_t aws_skew_ms(const struct aws *a); /* server's clock minus ours, 0 until adopted */
 
 struct aws_request {
@@ -43,10 +47,11 @@ struct aws_request {
 	char *const *headers;	  /* further ones, NULL */
 	const void *body;
 	size_t body_len;
-	int64_t timeout_ms; /* each attempt; 0: 30 s */
-	unsigned attempts;  /* 0: 1; further ones only for failures that retry_classify allows */
-	size_t max_bytes;   /* 0: 4 MiB */
-	bool anonymous;	    /* unsigned */
+	int64_t timeout_ms;    /* each attempt; 0: 30 s */
+	unsigned attempts;     /* 0: 1; further ones only for failures that retry_classify allows */
+	size_t max_bytes;      /* 0: 4 MiB */
+	bool anonymous;	       /* unsigned */
+	bool unsigned_payload; /* the body takes no part in the signature (S3) */
 };
 struct aws_reply {
 	int result; /* 0: 2xx; -EREMOTEIO: the service refused; else the transport's -errno, -ENOKEY

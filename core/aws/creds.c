@@ -98,6 +98,14 @@ creds_unref(struct creds *c)
 	return NULL;
 }
 
+bool
+creds_equal(const struct creds *a, const struct creds *b)
+{
+	return a && b && strcmp(a->access_key, b->access_key) == 0 &&
+		strcmp(a->secret_key, b->secret_key) == 0 &&
+		strcmp(a->token ? a->token : "", b->token ? b->token : "") == 0;
+}
+
 static bool
 is_expired(const struct creds *c)
 {
@@ -184,14 +192,6 @@ fail_walk(struct creds_cache *c)
 	end_walk(c);
 }
 
-static bool
-is_same_key(const struct creds *a, const struct creds *b)
-{
-	return a && strcmp(a->access_key, b->access_key) == 0 &&
-		strcmp(a->secret_key, b->secret_key) == 0 &&
-		strcmp(a->token ? a->token : "", b->token ? b->token : "") == 0;
-}
-
 static int64_t
 renewal_of(const struct creds *set)
 {
@@ -207,7 +207,7 @@ renewal_of(const struct creds *set)
 static void
 adopt(struct creds_cache *c, struct creds *set, const char *remark)
 {
-	if (!is_same_key(c->current, set))
+	if (!creds_equal(c->current, set))
 		c->refused = false;
 	creds_unref(c->current);
 	c->current = set;

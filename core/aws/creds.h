@@ -25,6 +25,7 @@ struct creds *creds_new(const char *access_key, const char *secret_key, const ch
 			int64_t expires_ms, const char *source);
 struct creds *creds_ref(struct creds *c);
 struct creds *creds_unref(struct creds *c); /* returns NULL */
+bool creds_equal(const struct creds *a, const struct creds *b); /* the same keys */
 
 /* What a provider says: SET (the receiver owns the reference) or NULL with the reason why it is
  * passed over. With SET, WHY_NOT is a remark or NULL (a bad line that did not matter). */

@@ -15,9 +15,9 @@
 static const struct {
 	const char *prefix, *domain;
 } partitions[] = {
-	{"cn-", "amazonaws.com.cn"},	{"us-iso-", "c2s.ic.gov"},
-	{"us-isob-", "sc2s.sgov.gov"},	{"us-isof-", "csp.hci.ic.gov"},
-	{"eu-isoe-", "cloud.adc-e.uk"}, {"eusc-de-", "amazonaws.eu"},
+	{ "cn-", "amazonaws.com.cn" },	  { "us-iso-", "c2s.ic.gov" },
+	{ "us-isob-", "sc2s.sgov.gov" },  { "us-isof-", "csp.hci.ic.gov" },
+	{ "eu-isoe-", "cloud.adc-e.uk" }, { "eusc-de-", "amazonaws.eu" },
 };
 
 static const char *
@@ -79,10 +79,14 @@ from_override(const char *service, const char *given, char **ret, struct err *e)
 	autofree char *text =
 		strstr(given, "://") ? xstrdup(given) : xasprintf("https://%s", given);
 	autofree char *shown = text_quote(given, 128);
-	autourl struct url u = {0};
+	autourl struct url u = { 0 };
 
-	if (url_parse(text, &u, e) < 0)
-		return err_prefix(e, "endpoint %s of %s", shown, service);
+	int n = url_parse(text, &u, e);
+
+	if (n < 0) {
+		err_prefix(e, "endpoint %s of %s", shown, service);
+		return n;
+	}
 	if (strcmp(u.scheme, "http") != 0 && strcmp(u.scheme, "https") != 0)
 		return err_set(e, -EINVAL, "endpoint %s of %s: the scheme is http or https", shown,
 			       service);

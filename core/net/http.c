@@ -246,7 +246,7 @@ http_new(struct event_base *base, const struct http_options *o, struct err *e)
 static void
 free_calls(struct list *l)
 {
-	list_each (it, tmp, l)
+	list_each(it, tmp, l)
 		call_free(list_entry(it, struct http_call, link));
 }
 
@@ -259,7 +259,7 @@ http_free(struct http *h)
 		*h->freed = true;
 	free_calls(&h->calls);
 	free_calls(&h->ended);
-	list_each (it, tmp, &h->engines)
+	list_each(it, tmp, &h->engines)
 		engine_free(list_entry(it, struct engine, link));
 	proxy_rules_done(&h->proxy);
 	curl_slist_free_all(h->connect_to);
@@ -340,24 +340,24 @@ static const struct {
 	int result;
 	const char *text;
 } causes[] = {
-	{CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH, "the name cannot be resolved"},
-	{CURLE_COULDNT_RESOLVE_PROXY, -EHOSTUNREACH, "the proxy's name cannot be resolved"},
-	{CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT, NULL},
-	{CURLE_COULDNT_CONNECT, -EHOSTUNREACH, NULL},
-	{CURLE_GOT_NOTHING, -ECONNRESET, "the connection was closed without an answer"},
-	{CURLE_PARTIAL_FILE, -ECONNRESET, "the answer broke off"},
-	{CURLE_RECV_ERROR, -ECONNRESET, "the connection broke off while reading"},
-	{CURLE_SEND_ERROR, -ECONNRESET, "the connection broke off while sending"},
-	{CURLE_PEER_FAILED_VERIFICATION, -EPROTO,
-	 "the certificate is not trusted (Net.CaFile or AWS_CA_BUNDLE names the CAs)"},
-	{CURLE_SSL_CACERT_BADFILE, -EPROTO, "the CA file cannot be read"},
-	{CURLE_SSL_CONNECT_ERROR, -EPROTO, "TLS failed"},
-	{CURLE_SSL_CERTPROBLEM, -EPROTO, "TLS failed"},
-	{CURLE_SSL_CIPHER, -EPROTO, "TLS failed"},
-	{CURLE_WEIRD_SERVER_REPLY, -EPROTO, "the answer is not HTTP"},
-	{CURLE_UNSUPPORTED_PROTOCOL, -EPROTO, "the answer is not HTTP"},
-	{CURLE_BAD_CONTENT_ENCODING, -EPROTO, "the answer is not HTTP"},
-	{CURLE_PROXY, -EHOSTUNREACH, "the proxy refused"},
+	{ CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH, "the name cannot be resolved" },
+	{ CURLE_COULDNT_RESOLVE_PROXY, -EHOSTUNREACH, "the proxy's name cannot be resolved" },
+	{ CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT, NULL },
+	{ CURLE_COULDNT_CONNECT, -EHOSTUNREACH, NULL },
+	{ CURLE_GOT_NOTHING, -ECONNRESET, "the connection was closed without an answer" },
+	{ CURLE_PARTIAL_FILE, -ECONNRESET, "the answer broke off" },
+	{ CURLE_RECV_ERROR, -ECONNRESET, "the connection broke off while reading" },
+	{ CURLE_SEND_ERROR, -ECONNRESET, "the connection broke off while sending" },
+	{ CURLE_PEER_FAILED_VERIFICATION, -EPROTO,
+	  "the certificate is not trusted (Net.CaFile or AWS_CA_BUNDLE names the CAs)" },
+	{ CURLE_SSL_CACERT_BADFILE, -EPROTO, "the CA file cannot be read" },
+	{ CURLE_SSL_CONNECT_ERROR, -EPROTO, "TLS failed" },
+	{ CURLE_SSL_CERTPROBLEM, -EPROTO, "TLS failed" },
+	{ CURLE_SSL_CIPHER, -EPROTO, "TLS failed" },
+	{ CURLE_WEIRD_SERVER_REPLY, -EPROTO, "the answer is not HTTP" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, -EPROTO, "the answer is not HTTP" },
+	{ CURLE_BAD_CONTENT_ENCODING, -EPROTO, "the answer is not HTTP" },
+	{ CURLE_PROXY, -EHOSTUNREACH, "the proxy refused" },
 };
 
 static int
@@ -460,7 +460,7 @@ finish(struct http_call *c)
 	http_done_fn *done = c->done;
 	void *arg = c->arg;
 	int result = result_of(c, &text);
-	struct http_response r = {.status = status_of(c->easy), .headers = headers};
+	struct http_response r = { .status = status_of(c->easy), .headers = headers };
 	const char *date = http_header(&r, "date");
 
 	if (date && text_from_http_date(date, &r.date_ms) < 0)
@@ -614,7 +614,7 @@ static void
 set_ca_pem(CURL *easy, char *pem)
 {
 #if LIBCURL_VERSION_NUM >= 0x074d00
-	struct curl_blob blob = {.data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY};
+	struct curl_blob blob = { .data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY };
 
 	curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
 	curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
@@ -680,7 +680,7 @@ struct http_call *
 http_start(struct http *h, const struct http_request *r, http_done_fn *done, void *arg,
 	   struct err *e)
 {
-	autourl struct url u = {0};
+	autourl struct url u = { 0 };
 	autofree char *text = NULL;
 	struct http_call *c;
 	CURLMcode code;

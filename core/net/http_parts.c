@@ -36,8 +36,8 @@ http_has_header(char *const *headers, const char *name)
 static int
 check_header(const char *line, struct err *e)
 {
-	static const char *const ours[] = {"Host", "Content-Length", "Transfer-Encoding",
-					   "Connection"};
+	static const char *const ours[] = { "Host", "Content-Length", "Transfer-Encoding",
+					    "Connection" };
 	size_t name = strcspn(line, ":");
 
 	if (line[name] != ':' || name == 0 || strspn(line, NAME_CHARACTERS) != name)
@@ -76,7 +76,7 @@ check_rest(const struct http_request *r, const struct url *u, struct err *e)
 int
 http_check_request(const struct http_request *r, struct url *ret, struct err *e)
 {
-	struct url u = {0};
+	struct url u = { 0 };
 	int n = url_parse(r->url, &u, e);
 
 	if (n < 0)

@@ -23,7 +23,7 @@ environment(const char *upper, const char *lower)
 static int
 add_scheme(const char *given, const char *what, char **ret, struct err *e)
 {
-	static const char *const schemes[] = {"http", "https", "socks5", "socks5h"};
+	static const char *const schemes[] = { "http", "https", "socks5", "socks5h" };
 	const char *mark = given ? strstr(given, "://") : NULL;
 
 	if (!given || !given[0]) {

@@ -11,6 +11,8 @@
 #include "core/net/retry.h"
 
 #define RETRY_AFTER_MAX_MS (15 * 60 * 1000)
+#define BUDGET_FULL 500
+#define BUDGET_COST 5
 
 static const char *const throttle_codes[] = {
 	"ProvisionedThroughputExceededException",
@@ -74,7 +76,7 @@ static const char *const skew_codes[] = {
 void
 retry_init(struct retry *r, int64_t base_ms, int64_t cap_ms)
 {
-	*r = (struct retry){.base_ms = base_ms, .cap_ms = cap_ms};
+	*r = (struct retry){ .base_ms = base_ms, .cap_ms = cap_ms };
 }
 
 int64_t
@@ -146,4 +148,27 @@ retry_after_ms(const char *value, int64_t now_unix_ms)
 	else if (text_from_http_date(value, &at) == 0 && at > now_unix_ms)
 		wait = at - now_unix_ms;
 	return wait > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : wait;
+}
+
+void
+retry_budget_init(struct retry_budget *b)
+{
+	b->tokens = BUDGET_FULL;
+}
+
+bool
+retry_budget_take(struct retry_budget *b)
+{
+	if (b->tokens < BUDGET_COST)
+		return false;
+	b->tokens -= BUDGET_COST;
+	return true;
+}
+
+void
+retry_budget_give(struct retry_budget *b, bool was_retried)
+{
+	b->tokens += was_retried ? BUDGET_COST + 1 : 1;
+	if (b->tokens > BUDGET_FULL)
+		b->tokens = BUDGET_FULL;
 }

@@ -23,6 +23,20 @@ enum retry_class {
 	RETRY_AUTH,	 /* expired or refused credentials: refresh, base 5 s, cap 300 s */
 	RETRY_SKEW,	 /* refused for its time: adopt the server's clock, once */
 };
+#define RETRY_BASE_MS 500
+#define RETRY_CAP_MS 60000
+#define RETRY_THROTTLED_BASE_MS 2000
+#define RETRY_THROTTLED_CAP_MS 300000
+
+/* Further attempts that all calls share, so that an outage does not multiply the traffic: each
+ * takes from the budget, successes refill it. */
+struct retry_budget {
+	int tokens;
+};
+void retry_budget_init(struct retry_budget *b);
+bool retry_budget_take(struct retry_budget *b);
+void retry_budget_give(struct retry_budget *b, bool was_retried);
+
 /* From the transport's result, HTTP status and the service's error code (may be NULL). spec/01
  * section 4.4. */
 enum retry_class retry_classify(int result, int status, const char *code);

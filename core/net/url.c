@@ -18,7 +18,7 @@
 static const struct {
 	const char *name;
 	int port;
-} schemes[] = {{"http", 80}, {"https", 443}, {"ws", 80}, {"wss", 443}};
+} schemes[] = { { "http", 80 }, { "https", 443 }, { "ws", 80 }, { "wss", 443 } };
 
 static int
 scheme_port(const char *scheme)
@@ -141,7 +141,7 @@ parse_into(const char *text, struct url *u, struct err *e)
 int
 url_parse(const char *text, struct url *ret, struct err *e)
 {
-	struct url u = {0};
+	struct url u = { 0 };
 	int r = text ? check_bytes(text, e) : err_set(e, -EINVAL, "there is no URL");
 
 	if (r == 0)
@@ -367,8 +367,8 @@ url_canonical_query(const char *query)
 static bool
 is_link_local6(const unsigned char a[16])
 {
-	static const unsigned char ec2[4] = {0xfd, 0x00, 0x0e, 0xc2};
-	static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const unsigned char ec2[4] = { 0xfd, 0x00, 0x0e, 0xc2 };
+	static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 	if (memcmp(a, mapped, sizeof(mapped)) == 0)
 		return a[12] == 127 || (a[12] == 169 && a[13] == 254);

@@ -83,39 +83,39 @@ START_TEST(test_classes)
 		const char *code;
 		enum retry_class expected;
 	} table[] = {
-		{-ECONNREFUSED, 0, NULL, RETRY_TRANSPORT},
-		{-ECONNRESET, 0, NULL, RETRY_TRANSPORT},
-		{-ETIMEDOUT, 0, "", RETRY_TRANSPORT},
-		{-EHOSTUNREACH, 0, NULL, RETRY_TRANSPORT},
-		{-EPROTO, 0, NULL, RETRY_TRANSPORT},
-		{-EIO, 0, NULL, RETRY_TRANSPORT},
-		{-E2BIG, 200, NULL, RETRY_NO},
-		{-EINVAL, 0, NULL, RETRY_NO},
-		{-ENOKEY, 0, NULL, RETRY_AUTH},
-		{-EREMOTEIO, 500, "", RETRY_TRANSPORT},
-		{-EREMOTEIO, 502, NULL, RETRY_TRANSPORT},
-		{-EREMOTEIO, 503, "SerializationError", RETRY_TRANSPORT},
-		{-EREMOTEIO, 504, NULL, RETRY_TRANSPORT},
-		{-EREMOTEIO, 429, NULL, RETRY_THROTTLED},
-		{-EREMOTEIO, 400, "ThrottlingException", RETRY_THROTTLED},
-		{-EREMOTEIO, 400, "TooManyRequestsException", RETRY_THROTTLED},
-		{-EREMOTEIO, 503, "SlowDown", RETRY_THROTTLED},
-		{-EREMOTEIO, 400, "RequestTimeoutException", RETRY_TRANSPORT},
-		{-EREMOTEIO, 400, "InternalServerException", RETRY_TRANSPORT},
-		{-EREMOTEIO, 400, "ExpiredTokenException", RETRY_AUTH},
-		{-EREMOTEIO, 403, "ExpiredToken", RETRY_AUTH},
-		{-EREMOTEIO, 400, "UnrecognizedClientException", RETRY_AUTH},
-		{-EREMOTEIO, 403, "InvalidClientTokenId", RETRY_AUTH},
-		{-EREMOTEIO, 400, "InvalidSignatureException", RETRY_SKEW},
-		{-EREMOTEIO, 403, "SignatureDoesNotMatch", RETRY_SKEW},
-		{-EREMOTEIO, 403, "RequestTimeTooSkewed", RETRY_SKEW},
-		{-EREMOTEIO, 400, "RequestExpired", RETRY_SKEW},
-		{-EREMOTEIO, 400, "AccessDeniedException", RETRY_NO},
-		{-EREMOTEIO, 400, "AuthorizationFailureException", RETRY_NO},
-		{-EREMOTEIO, 400, "InvalidDestinationException", RETRY_NO},
-		{-EREMOTEIO, 400, "ValidationException", RETRY_NO},
-		{-EREMOTEIO, 404, "", RETRY_NO},
-		{-EREMOTEIO, 301, NULL, RETRY_NO},
+		{ -ECONNREFUSED, 0, NULL, RETRY_TRANSPORT },
+		{ -ECONNRESET, 0, NULL, RETRY_TRANSPORT },
+		{ -ETIMEDOUT, 0, "", RETRY_TRANSPORT },
+		{ -EHOSTUNREACH, 0, NULL, RETRY_TRANSPORT },
+		{ -EPROTO, 0, NULL, RETRY_TRANSPORT },
+		{ -EIO, 0, NULL, RETRY_TRANSPORT },
+		{ -E2BIG, 200, NULL, RETRY_NO },
+		{ -EINVAL, 0, NULL, RETRY_NO },
+		{ -ENOKEY, 0, NULL, RETRY_AUTH },
+		{ -EREMOTEIO, 500, "", RETRY_TRANSPORT },
+		{ -EREMOTEIO, 502, NULL, RETRY_TRANSPORT },
+		{ -EREMOTEIO, 503, "SerializationError", RETRY_TRANSPORT },
+		{ -EREMOTEIO, 504, NULL, RETRY_TRANSPORT },
+		{ -EREMOTEIO, 429, NULL, RETRY_THROTTLED },
+		{ -EREMOTEIO, 400, "ThrottlingException", RETRY_THROTTLED },
+		{ -EREMOTEIO, 400, "TooManyRequestsException", RETRY_THROTTLED },
+		{ -EREMOTEIO, 503, "SlowDown", RETRY_THROTTLED },
+		{ -EREMOTEIO, 400, "RequestTimeoutException", RETRY_TRANSPORT },
+		{ -EREMOTEIO, 400, "InternalServerException", RETRY_TRANSPORT },
+		{ -EREMOTEIO, 400, "ExpiredTokenException", RETRY_AUTH },
+		{ -EREMOTEIO, 403, "ExpiredToken", RETRY_AUTH },
+		{ -EREMOTEIO, 400, "UnrecognizedClientException", RETRY_AUTH },
+		{ -EREMOTEIO, 403, "InvalidClientTokenId", RETRY_AUTH },
+		{ -EREMOTEIO, 400, "InvalidSignatureException", RETRY_SKEW },
+		{ -EREMOTEIO, 403, "SignatureDoesNotMatch", RETRY_SKEW },
+		{ -EREMOTEIO, 403, "RequestTimeTooSkewed", RETRY_SKEW },
+		{ -EREMOTEIO, 400, "RequestExpired", RETRY_SKEW },
+		{ -EREMOTEIO, 400, "AccessDeniedException", RETRY_NO },
+		{ -EREMOTEIO, 400, "AuthorizationFailureException", RETRY_NO },
+		{ -EREMOTEIO, 400, "InvalidDestinationException", RETRY_NO },
+		{ -EREMOTEIO, 400, "ValidationException", RETRY_NO },
+		{ -EREMOTEIO, 404, "", RETRY_NO },
+		{ -EREMOTEIO, 301, NULL, RETRY_NO },
 	};
 
 	for (size_t i = 0; i < NELEMS(table); i++)
@@ -146,6 +146,28 @@ START_TEST(test_retry_after)
 }
 END_TEST
 
+START_TEST(test_budget)
+{
+	struct retry_budget b;
+	int taken = 0;
+
+	retry_budget_init(&b);
+	while (retry_budget_take(&b))
+		taken++;
+	ck_assert_int_eq(taken, 100);
+	for (int i = 0; i < 4; i++)
+		retry_budget_give(&b, false);
+	ck_assert(!retry_budget_take(&b));
+	retry_budget_give(&b, false);
+	ck_assert(retry_budget_take(&b));
+	for (int i = 0; i < 1000; i++)
+		retry_budget_give(&b, true);
+	for (taken = 0; retry_budget_take(&b); taken++)
+		;
+	ck_assert_int_eq(taken, 100);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -159,6 +181,7 @@ main(void)
 	tcase_add_test(t, test_odd_limits);
 	tcase_add_test(t, test_classes);
 	tcase_add_test(t, test_retry_after);
+	tcase_add_test(t, test_budget);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
