@@ -70,8 +70,11 @@ on_answer(void *arg, const struct aws_reply *r)
 static void
 send_ping(struct health *h)
 {
+	if (h->call)
+		return;
+	h->call = ssmapi_ping(h->aws, &h->ping, false, on_answer, h);
 	if (!h->call)
-		h->call = ssmapi_ping(h->aws, &h->ping, false, on_answer, h);
+		wait_ms(h, retry_next_ms(&h->retry, 0));
 }
 
 static void

@@ -204,15 +204,13 @@ send_reply(struct exchange *ex)
 {
 	const char *reply = json_str(ex->request, "ReplyId", "");
 	struct message *msg = message_of(ex);
-	const char *text = json_str(ex->request, "Payload", "");
 	struct err e = {0};
 	bool again;
 
 	if (!msg)
 		return;
-	ex->payload = json_parse(text, strlen(text), "Payload", &e);
 	again = map_get(msg->reply_ids, reply) != NULL;
-	if (!ex->payload || (!again && reply_apply(msg, ex->payload, &e) < 0)) {
+	if (!again && reply_apply(msg, json_str(ex->request, "Payload", ""), &e) < 0) {
 		exchange_refuse(ex, 400, "ValidationException", "%s", err_text(&e));
 		return;
 	}

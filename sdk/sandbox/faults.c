@@ -77,9 +77,9 @@ static int
 check_members(const json_t *spec, struct err *e)
 {
 	static const char *const known[] = {
-		"kind",	       "service",     "operation", "count",   "nth",
-		"probability", "when",	      "delay_ms",  "status",  "code",
-		"message",     "retry_after", "op",	   "garbage", "keep_bytes",
+		"kind", "service", "operation", "count", "nth", "probability",
+		"when", "delay_ms", "status", "code", "message", "retry_after",
+		"op", "garbage", "keep_bytes",
 	};
 	const char *key;
 	json_t *value;

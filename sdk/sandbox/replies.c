@@ -12,8 +12,8 @@
 #include "sdk/sandbox/store.h"
 
 static const char *const document_statuses[] = {
-	"InProgress", "Success",   "SuccessAndReboot", "PassedAndReboot",
-	"Failed",     "Cancelled", "TimedOut",	       NULL,
+	"InProgress", "Success", "SuccessAndReboot", "PassedAndReboot", "Failed", "Cancelled",
+	"TimedOut",   NULL,
 };
 static const char *const step_statuses[] = {"NotStarted",      "InProgress",
 					    "Success",	       "SuccessAndReboot",
@@ -176,10 +176,13 @@ apply(struct invocation *inv, const json_t *payload)
 }
 
 int
-reply_apply(struct message *msg, const json_t *payload, struct err *e)
+reply_apply(struct message *msg, const char *text, struct err *e)
 {
+	autojson json_t *payload = json_parse(text, strlen(text), "Payload", e);
 	struct shape_error why;
 
+	if (!payload)
+		return -EINVAL;
 	if (shape_check(payload_members, payload, &why) < 0)
 		return err_set(e, -EINVAL, "Payload of the reply: %s", why.text);
 	if (!msg->inv || msg->cancel)

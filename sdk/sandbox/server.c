@@ -76,11 +76,7 @@ exchange_free(void *arg, struct MHD_Connection *conn, void **con_cls,
 	*con_cls = NULL;
 	leave_park(ex);
 	list_remove(&ex->link);
-	/* Only now, so that the answer does not wait for it. */
-	if (ex->ended_us)
-		journal_write(ex->sb->journal, ex);
 	json_decref(ex->request);
-	json_decref(ex->payload);
 	sbuf_done(&ex->body);
 	for (size_t i = 0; i < ex->header_count; i++) {
 		free((char *)ex->headers[i].name);
@@ -155,7 +151,7 @@ static void
 finish(struct exchange *ex, enum exchange_state state)
 {
 	ex->state = state;
-	ex->ended_us = sandbox_mono_us();
+	journal_write(ex->sb->journal, ex);
 	wake(ex);
 }
 

@@ -301,16 +301,6 @@ ssm_list_documents(struct exchange *ex)
 	page_answer(ex, &page, "DocumentIdentifiers");
 }
 
-/* The model knows two types; the others are described as what they travel as. */
-static const char *
-described_type(const json_t *def)
-{
-	const char *type = json_str(def, "type", "String");
-
-	return strcmp(type, "StringList") == 0 || strcmp(type, "MapList") == 0 ? "StringList"
-									       : "String";
-}
-
 static json_t *
 described_parameters(const struct document *doc)
 {
@@ -320,9 +310,9 @@ described_parameters(const struct document *doc)
 	json_object_foreach(json_object_get(doc->content, "parameters"), name, def)
 	{
 		const json_t *preset = json_object_get(def, "default");
-		json_t *item =
-			json_pack("{s:s, s:s, s:s}", "Name", name, "Type", described_type(def),
-				  "Description", json_str(def, "description", ""));
+		json_t *item = json_pack("{s:s, s:s, s:s}", "Name", name, "Type",
+					 json_str(def, "type", "String"), "Description",
+					 json_str(def, "description", ""));
 
 		if (json_is_string(preset))
 			json_object_set_new(item, "DefaultValue",

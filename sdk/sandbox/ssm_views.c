@@ -92,9 +92,7 @@ view_command(const struct command *cmd)
 	json_object_set_new(out, "ServiceRole", json_string(cmd->service_role));
 	json_object_set_new(out, "NotificationConfig", notification(cmd));
 	json_object_set_new(out, "CloudWatchOutputConfig", log_config(cmd));
-	/* The control socket may queue with less than an operator could ask for. */
-	json_object_set_new(out, "TimeoutSeconds",
-			    json_integer(cmd->timeout_s < 30 ? 30 : cmd->timeout_s));
+	json_object_set_new(out, "TimeoutSeconds", json_integer(cmd->timeout_s));
 	json_object_set_new(out, "OutputS3Region", json_string(cmd->sb->set.region));
 	return out;
 }

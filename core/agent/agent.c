@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start: folders, lock, HTTP, credentials, control socket; once the identity is known: ping, jobs,
+ * poll. Stop: in the other order; what runs goes on without us. */
+#include "core/agent/agent.h"
+
+#include <config.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "core/agent/broker.h"
+#include "core/agent/ctl.h"
+#include "core/agent/dispatch.h"
+#include "core/agent/health.h"
+#include "core/agent/identity.h"
+#include "core/agent/plugins.h"
+#include "core/agent/whoami.h"
+#include "core/aws/call.h"
+#include "core/aws/creds.h"
+#include "core/aws/imds.h"
+#include "core/aws/mds.h"
+#include "core/aws/ssmapi.h"
+#include "core/base/clock.h"
+#include "core/base/fs.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+#include "core/conf/conf.h"
+#include "core/loop/netwatch.h"
+#include "core/loop/signals.h"
+#include "core/net/http.h"
+
+#define POLL_SLACK_MS 10000
+
+struct agent {
+	const struct conf *conf;
+	struct event_base *base;
+	struct signals *signals;
+	struct netwatch *netwatch;
+	int lock_fd;
+	struct http *http;
+	struct imds *imds;
+	struct creds_cache *creds;
+	struct identity_find *find;
+	struct identity *identity;
+	struct ctl *ctl;
+	struct plugins *plugins;
+	struct aws *aws;
+	struct broker *broker;
+	struct mds *mds;
+	struct health *health;
+	struct dispatch *dispatch;
+	json_t *info;
+	bool connected;
+	int64_t started_ms;
+	struct err failed; /* what ends a start that had gone well so far */
+};
+
+/* ------------------------------------------------------------ foundation */
+
+static int
+open_net(struct agent *a, struct err *e)
+{
+	const char *proxy = conf_str(a->conf, "Net.Proxy");
+	const char *no_proxy = conf_str(a->conf, "Net.NoProxy");
+	const char *ca_file = conf_str(a->conf, "Net.CaFile");
+	struct http_options ho = {
+		.user_agent = aws_user_agent(),
+		.ca_file = *ca_file ? ca_file : NULL,
+		.proxy = *proxy ? proxy : NULL,
+		.no_proxy = *no_proxy ? no_proxy : NULL,
+		.connect_to = conf_has_root(a->conf) ? conf_list(a->conf, "Net.ConnectTo") : NULL,
+	};
+	struct imds_options io = { .base = a->base, .allow_v1 = conf_bool(a->conf, "Imds.V1") };
+
+	a->http = http_new(a->base, &ho, e);
+	if (!a->http)
+		return e->code;
+	io.http = a->http;
+	a->imds = imds_new(&io);
+	return 0;
+}
+
+static void
+open_creds(struct agent *a)
+{
+	/* With --root the home is the one of whoever tries us out. */
+	const char *home = conf_has_root(a->conf) ? secure_getenv("HOME") : NULL;
+	struct creds_provider chain[] = {
+		creds_env_provider(),
+		creds_file_provider(home),
+		creds_ecs_provider(a->base, a->http, 0),
+		creds_imds_provider(a->imds),
+	};
+
+	a->creds = creds_cache_new(a->base, chain, NELEMS(chain));
+}
+
+/* Two agents on one state would run every command twice. */
+static int
+lock_state(struct agent *a, struct err *e)
+{
+	const char *path = conf_path(a->conf, CONF_PATH_STATE);
+	autoclose int dir = fs_make_dirs(path, 0700, e);
+
+	if (dir < 0)
+		return dir;
+	a->lock_fd = openat(dir, "ssm-agent.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (a->lock_fd < 0)
+		return err_set(e, -errno, "cannot lock '%s': %m", path);
+	if (flock(a->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(
+			e, -EBUSY,
+			"another ssm-agent uses '%s'; stop it first, or give this one another "
+			"--root",
+			path);
+	return 0;
+}
+
+/* --------------------------------------------------------------- network */
+
+static void
+on_network(void *arg)
+{
+	struct agent *a = arg;
+
+	log_debug("agent", "links or routes changed");
+	http_drop_idle(a->http);
+	creds_retry_now(a->creds);
+	if (a->find)
+		identity_retry_now(a->find);
+	if (a->aws)
+		aws_retry_now(a->aws);
+	if (a->mds)
+		mds_poll_now(a->mds);
+	if (a->health && !a->connected)
+		health_now(a->health);
+}
+
+static void
+on_messages(void *arg, json_t *messages)
+{
+	struct agent *a = arg;
+
+	dispatch_messages(a->dispatch, messages);
+}
+
+static void
+on_poll_state(void *arg, int result, const char *text, int64_t wait_ms)
+{
+	struct agent *a = arg;
+
+	if (result == 0 && !a->connected)
+		log_notice("agent",
+			   "connected to ec2messages, waiting for commands (%lld ms after start)",
+			   (long long)(clock_mono_ms() - a->started_ms));
+	if (result < 0)
+		log_warn("agent", "ec2messages cannot be polled: %s; next try in %lld ms", text,
+			 (long long)wait_ms);
+	a->connected = result == 0;
+}
+
+/* ----------------------------------------------------- once we know who */
+
+static void
+put(json_t *o, const char *key, const char *value)
+{
+	json_object_set_new(o, key, json_string(value ? value : ""));
+}
+
+static void
+put_number(json_t *o, const char *key, int64_t value)
+{
+	autofree char *text = xasprintf("%lld", (long long)value);
+
+	put(o, key, text);
+}
+
+static const char *
+partition_of(const char *region)
+{
+	if (text_starts(region, "cn-"))
+		return "aws-cn";
+	if (text_starts(region, "us-gov-"))
+		return "aws-us-gov";
+	return "aws";
+}
+
+/* info() of every plugin; what a job adds to it is the job's. */
+static json_t *
+plugin_info(const struct agent *a, const char *platform, const char *platform_version)
+{
+	const struct identity *who = a->identity;
+	autofree char *run = xstrdup(conf_path(a->conf, CONF_PATH_RUN));
+	const char *version = conf_str(a->conf, "Agent.Version");
+	json_t *o = json_object();
+	struct utsname u;
+
+	uname(&u);
+	put(o, "instance-id", who->instance_id);
+	put(o, "region", who->region);
+	put(o, "partition", partition_of(who->region));
+	put(o, "availability-zone", who->availability_zone);
+	put(o, "platform-name", platform);
+	put(o, "platform-version", platform_version);
+	put(o, "arch", u.machine);
+	put(o, "reported-version", *version ? version : ssmapi_agent_version());
+	put(o, "agent-name", conf_str(a->conf, "Agent.Name"));
+	put(o, "os-lang", conf_str(a->conf, "Os.Lang"));
+	put(o, "os-name", conf_str(a->conf, "Os.Name"));
+	put(o, "os-version", conf_str(a->conf, "Os.Version"));
+	put(o, "state-dir", conf_path(a->conf, CONF_PATH_STATE));
+	put(o, "run-dir", run);
+	put(o, "ca-file", conf_str(a->conf, "Net.CaFile"));
+	put(o, "leftover-processes", conf_str(a->conf, "Agent.LeftoverProcesses"));
+	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
+	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
+	return o;
+}
+
+static const char *
+endpoint_override(void *arg, const char *service)
+{
+	static const char *const keys[][2] = {
+		{ "ssm", "Ssm.Endpoint" }, { "ec2messages", "Mds.Endpoint" },
+		{ "s3", "S3.Endpoint" },   { "logs", "Logs.Endpoint" },
+		{ "kms", "Kms.Endpoint" }, { "ssmmessages", "Mgs.Endpoint" },
+	};
+	const struct agent *a = arg;
+
+	for (size_t i = 0; i < NELEMS(keys); i++)
+		if (strcmp(keys[i][0], service) == 0)
+			return conf_str(a->conf, keys[i][1]);
+	return "";
+}
+
+static int
+open_service(struct agent *a, struct err *e)
+{
+	const struct identity *who = a->identity;
+	struct aws_options ao = {
+		.base = a->base,
+		.http = a->http,
+		.creds = a->creds,
+		.region = who->signing_region,
+		.service_domain = conf_str(a->conf, "Agent.ServiceDomain"),
+		.override = endpoint_override,
+		.arg = a,
+	};
+	struct mds_options mo = {
+		.base = a->base,
+		.instance_id = who->instance_id,
+		.poll_timeout_ms = conf_ms(a->conf, "Mds.StopTimeoutMillis") + POLL_SLACK_MS,
+	};
+	struct dispatch_options d = {
+		.base = a->base,
+		.conf = a->conf,
+		.plugins = a->plugins,
+		.instance_id = who->instance_id,
+		.state_path = conf_path(a->conf, CONF_PATH_STATE),
+		.info = a->info,
+	};
+
+	a->aws = aws_new(&ao);
+	mo.aws = a->aws;
+	a->mds = mds_new(&mo, on_messages, on_poll_state, a);
+	a->broker = broker_new(a->base, a->conf, a->aws);
+	d.mds = a->mds;
+	d.broker = a->broker;
+	a->dispatch = dispatch_new(&d, e);
+	return a->dispatch ? 0 : e->code;
+}
+
+static void
+on_identity(void *arg, struct identity *who, const json_t *passed_over)
+{
+	struct agent *a = arg;
+	char platform[128] = "", version[64] = "";
+
+	(void)passed_over;
+	a->find = NULL;
+	a->identity = who;
+	log_notice("agent", "this is %s in %s (%s)", who->instance_id, who->region, who->kind);
+	ssmapi_platform(platform, sizeof(platform), version, sizeof(version));
+	a->info = plugin_info(a, platform, version);
+	if (open_service(a, &a->failed) < 0) {
+		event_base_loopbreak(a->base);
+		return;
+	}
+	mds_poll(a->mds, true);
+	struct ssmapi_ping ping = {
+		.instance_id = who->instance_id,
+		.availability_zone = who->availability_zone,
+		.availability_zone_id = who->availability_zone_id,
+		.platform_name = platform,
+		.platform_version = version,
+		.channel = "ec2messages",
+	};
+	a->health = health_new(a->base, a->conf, a->aws, &ping);
+}
+
+/* --------------------------------------------------------------- answers */
+
+static json_t *
+describe_self(struct agent *a)
+{
+	json_t *all = creds_describe(a->creds);
+	const struct identity *who = a->identity;
+	autofree char *text = NULL;
+
+	json_object_set_new(all, "identity", who ? json_string(who->kind) : json_null());
+	put(all, "instance_id", who ? who->instance_id : "");
+	put(all, "region", who ? who->region : "");
+	put(all, "signing_region", who ? who->signing_region : "");
+	put(all, "availability_zone", who ? who->availability_zone : "");
+	json_object_set_new(all, "identity_passed_over", json_array());
+	text = whoami_text(all);
+	json_object_set_new(all, "text", json_string(text));
+	return all;
+}
+
+static json_t *
+status(const struct agent *a)
+{
+	json_t *all = json_pack("{s:s,s:s,s:b,s:i}", "version", PACKAGE_VERSION, "instance_id",
+				a->identity ? a->identity->instance_id : "", "connected",
+				a->connected, "pid", (int)getpid());
+
+	if (a->health)
+		json_object_set_new(all, "health", health_report(a->health));
+	if (a->dispatch)
+		json_object_set_new(all, "jobs", dispatch_report(a->dispatch));
+	return all;
+}
+
+static json_t *
+answer(void *arg, const char *what, struct err *e)
+{
+	struct agent *a = arg;
+
+	if (strcmp(what, "whoami") == 0)
+		return describe_self(a);
+	if (strcmp(what, "status") == 0)
+		return status(a);
+	if (strcmp(what, "plugins") == 0)
+		return plugins_report(a->plugins);
+	err_set(e, -EINVAL, "the agent does not know the question '%.40s'", what);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ life */
+
+static void
+on_scanned(void *arg)
+{
+	(void)arg;
+}
+
+static void
+on_signal(void *arg, int sig)
+{
+	struct agent *a = arg;
+
+	if (sig == SIGHUP) {
+		log_notice("agent",
+			   "plugin folders are read again (the configuration is read at start)");
+		plugins_refresh(a->plugins, on_scanned, a);
+		return;
+	}
+	log_notice("agent", "stopping: %s", strsignal(sig));
+	event_base_loopbreak(a->base);
+}
+
+static int
+start(struct agent *a, struct err *e)
+{
+	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, 0 };
+	int r = lock_state(a, e);
+
+	if (r < 0)
+		return r;
+	a->signals = signals_new(a->base, sigs, on_signal, a, e);
+	if (!a->signals)
+		return e->code;
+	r = open_net(a, e);
+	if (r < 0)
+		return r;
+	open_creds(a);
+	a->plugins = plugins_new(a->base, a->conf);
+	a->find = identity_find(a->base, a->conf, a->http, a->imds, on_identity, a);
+	plugins_refresh(a->plugins, on_scanned, a);
+	a->ctl = ctl_new(a->base, conf_path(a->conf, CONF_PATH_RUN), answer, a, e);
+	if (!a->ctl)
+		return e->code;
+	/* Without it waits are only longer. */
+	a->netwatch = netwatch_new(a->base, on_network, a, NULL);
+	return 0;
+}
+
+static void
+stop(struct agent *a)
+{
+	netwatch_free(a->netwatch);
+	ctl_free(a->ctl);
+	health_free(a->health);
+	dispatch_free(a->dispatch);
+	broker_free(a->broker);
+	mds_free(a->mds);
+	aws_free(a->aws);
+	identity_cancel(a->find);
+	plugins_free(a->plugins);
+	creds_cache_free(a->creds);
+	imds_free(a->imds);
+	http_free(a->http);
+	signals_free(a->signals);
+	identity_free(a->identity);
+	json_decref(a->info);
+	mem_cleanup_fd(&a->lock_fd);
+	event_base_free(a->base);
+}
+
+int
+agent_run(const struct conf *conf, struct err *e)
+{
+	struct agent a = { .conf = conf, .base = event_base_new(), .lock_fd = -1 };
+	int r;
+
+	a.started_ms = clock_mono_ms();
+	log_notice("agent", "ssm-agent %s starts (reported as %s)", PACKAGE_VERSION,
+		   ssmapi_agent_version());
+	r = start(&a, e);
+	if (r == 0) {
+		event_base_dispatch(a.base);
+		if (a.failed.code < 0)
+			r = err_set(e, a.failed.code, "%s", err_text(&a.failed));
+	}
+	stop(&a);
+	return r;
+}
+
+/* ---------------------------------------------------------------- whoami */
+
+struct printed {
+	struct event_base *base;
+	bool json, found;
+};
+
+static void
+on_report(void *arg, const json_t *report)
+{
+	struct printed *p = arg;
+	autofree char *text = whoami_text(report);
+
+	p->found = json_str(report, "source", NULL) != NULL;
+	if (p->json) {
+		json_dumpf(report, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+		putchar('\n');
+	} else {
+		fputs(text, stdout);
+	}
+	event_base_loopbreak(p->base);
+}
+
+int
+agent_whoami(const struct conf *conf, bool json)
+{
+	struct agent a = { .conf = conf, .base = event_base_new(), .lock_fd = -1 };
+	struct printed p = { a.base, json, false };
+	struct err e = { 0, "" };
+
+	if (open_net(&a, &e) < 0) {
+		fprintf(stderr, "ssm-agent: %s\n", err_text(&e));
+	} else {
+		struct whoami_options o = {
+			.base = a.base, .conf = conf, .http = a.http, .imds = a.imds
+		};
+		struct whoami *w;
+
+		open_creds(&a);
+		o.creds = a.creds;
+		w = whoami_start(&o, on_report, &p);
+		event_base_dispatch(a.base);
+		(void)w;
+	}
+	stop(&a);
+	return p.found ? 0 : 1;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's parts in the order in which they start and stop. */
+#ifndef SSM_AGENT_AGENT_H
+#define SSM_AGENT_AGENT_H
+
+#include <stdbool.h>
+
+#include "core/base/err.h"
+
+struct conf;
+
+/* Run until SIGTERM or SIGINT. 0, or the error that kept it from starting. CONF must outlive it. */
+int agent_run(const struct conf *conf, struct err *e);
+/* --whoami: walk the chain once and print the report. The exit status. */
+int agent_whoami(const struct conf *conf, bool json);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The chain walked once and told: first the identity, then the credentials. */
+#include "core/agent/whoami.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "core/agent/identity.h"
+#include "core/aws/creds.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/sbuf.h"
+
+struct whoami {
+	struct whoami_options o;
+	whoami_done_fn *done;
+	void *arg;
+	struct identity_find *find;
+	struct identity *found; /* ours when it was looked for */
+	struct creds_wait *wait;
+	struct event *later;
+	json_t *passed_over;
+	bool in_get, answered;
+};
+
+void
+whoami_cancel(struct whoami *w)
+{
+	if (!w)
+		return;
+	identity_cancel(w->find);
+	creds_wait_cancel(w->wait);
+	identity_free(w->found);
+	json_decref(w->passed_over);
+	event_free(w->later);
+	free(w);
+}
+
+static void
+put(json_t *o, const char *key, const char *value)
+{
+	json_object_set_new(o, key, json_string(value));
+}
+
+static json_t *
+make_report(const struct whoami *w)
+{
+	const struct identity *who = w->found ? w->found : w->o.identity;
+	autojson json_t *creds = creds_describe(w->o.creds);
+	json_t *all = json_object();
+
+	json_object_set_new(all, "identity", who ? json_string(who->kind) : json_null());
+	put(all, "instance_id", who ? who->instance_id : "");
+	put(all, "region", who ? who->region : "");
+	put(all, "signing_region", who ? who->signing_region : "");
+	put(all, "availability_zone", who ? who->availability_zone : "");
+	json_object_set(all, "identity_passed_over", w->passed_over);
+	json_object_update(all, creds);
+	return all;
+}
+
+static void
+report(struct whoami *w)
+{
+	autojson json_t *all = make_report(w);
+	whoami_done_fn *done = w->done;
+	void *arg = w->arg;
+
+	whoami_cancel(w);
+	done(arg, all);
+}
+
+static void
+on_creds(void *arg, struct creds *set, const char *why)
+{
+	struct whoami *w = arg;
+	const struct timeval now = { 0, 0 };
+
+	(void)set;
+	(void)why;
+	w->wait = NULL;
+	w->answered = true;
+	/* Good credentials are told from within creds_get(). */
+	if (w->in_get)
+		event_add(w->later, &now);
+	else
+		report(w);
+}
+
+static void
+ask_creds(struct whoami *w)
+{
+	struct creds_wait *wait;
+
+	w->in_get = true;
+	wait = creds_get(w->o.creds, on_creds, w);
+	w->in_get = false;
+	if (!w->answered)
+		w->wait = wait;
+}
+
+static void
+on_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct whoami *w = arg;
+
+	(void)fd;
+	(void)what;
+	if (w->answered)
+		report(w);
+	else
+		ask_creds(w);
+}
+
+static void
+on_identity(void *arg, struct identity *who, const json_t *passed_over)
+{
+	struct whoami *w = arg;
+
+	w->find = NULL;
+	w->found = who;
+	json_array_extend(w->passed_over, (json_t *)passed_over);
+	ask_creds(w);
+}
+
+struct whoami *
+whoami_start(const struct whoami_options *o, whoami_done_fn *done, void *arg)
+{
+	struct whoami *w = xcalloc(1, sizeof(*w));
+	const struct timeval now = { 0, 0 };
+
+	w->o = *o;
+	w->done = done;
+	w->arg = arg;
+	w->passed_over = json_array();
+	w->later = evtimer_new(o->base, on_later, w);
+	if (o->identity)
+		event_add(w->later, &now);
+	else
+		w->find = identity_look_once(o->base, o->conf, o->http, o->imds, on_identity, w);
+	return w;
+}
+
+static void
+add_passed_over(struct sbuf *b, const json_t *list, const char *name)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		sbuf_addf(b, "  passed over: %s: %s\n", json_str(one, name, ""),
+			  json_str(one, "reason", ""));
+}
+
+char *
+whoami_text(const json_t *r)
+{
+	struct sbuf b = SBUF_INIT(1u << 20);
+	const char *kind = json_str(r, "identity", NULL), *source = json_str(r, "source", NULL);
+	const char *expires = json_str(r, "expires", ""), *error = json_str(r, "last_error", "");
+
+	if (kind)
+		sbuf_addf(&b, "Node:        %s in %s (%s)\n", json_str(r, "instance_id", ""),
+			  json_str(r, "region", ""), kind);
+	else
+		sbuf_adds(&b, "Node:        not known\n");
+	add_passed_over(&b, json_object_get(r, "identity_passed_over"), "identity");
+	if (source)
+		sbuf_addf(&b, "Credentials: %s, key %s..., %s%s\n", source,
+			  json_str(r, "access_key", ""),
+			  *expires ? "valid until " : "without expiry", expires);
+	else
+		sbuf_adds(&b, "Credentials: none\n");
+	add_passed_over(&b, json_object_get(r, "passed_over"), "source");
+	if (*error)
+		sbuf_addf(&b, "  last refresh failed: %s\n", error);
+	return sbuf_take(&b, NULL);
+}
