@@ -38,7 +38,7 @@ make_dir(const struct sandbox *sb, const char *name, struct err *e)
 int
 files_make_root(struct sandbox *sb, struct err *e)
 {
-	static const char *const dirs[] = {"", "aws", "bin", "node"};
+	static const char *const dirs[] = { "", "aws", "bin", "node" };
 
 	for (size_t i = 0; i < NELEMS(dirs); i++) {
 		int err = make_dir(sb, dirs[i], e);
@@ -61,7 +61,8 @@ write_file(const struct sandbox *sb, const char *name, const struct sbuf *b, mod
 static char *
 endpoint(const struct sandbox *sb)
 {
-	return xasprintf("http://127.0.0.1:%u", server_port(sb->server));
+	return xasprintf("http://%s:%u", sb->set.ipv6 ? "[::1]" : "127.0.0.1",
+			 server_port(sb->server));
 }
 
 static void
@@ -206,6 +207,14 @@ files_ready_line(const struct sandbox *sb)
 			 "ssm", url, "ec2messages", url, "imds", url, "ecs_full_uri", ecs,
 			 "control", control, "journal", journal, "root", sb->set.root, "aws", aws,
 			 "instance", sb->set.instance, "region", sb->set.region);
+}
+
+void
+files_remove_ready(struct sandbox *sb)
+{
+	autofree char *ready = files_path(sb, "ready.json");
+
+	unlink(ready);
 }
 
 int
