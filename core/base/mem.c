@@ -161,9 +161,7 @@ mem_cleanup_secret(char **pp)
 void
 mem_cleanup_fd(int *fd)
 {
-	int keep = errno;
-
 	if (*fd >= 0)
 		close(*fd);
-	errno = keep;
+	*fd = -1;
 }
