@@ -107,9 +107,10 @@ write_operator_env(struct sandbox *sb, struct err *e)
 		  "AWS_DEFAULT_REGION='%s'\n"
 		  "AWS_EC2_METADATA_DISABLED=true\n"
 		  "AWS_PAGER=\n"
+		  "no_proxy='127.0.0.1,::1' NO_PROXY='127.0.0.1,::1'\n"
 		  "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE\n"
 		  "export SSM_SANDBOX_ENDPOINT AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE "
-		  "AWS_DEFAULT_REGION AWS_EC2_METADATA_DISABLED AWS_PAGER\n",
+		  "AWS_DEFAULT_REGION AWS_EC2_METADATA_DISABLED AWS_PAGER no_proxy NO_PROXY\n",
 		  sb->set.root, url, sb->set.root, sb->set.root, sb->set.region);
 	return write_file(sb, "operator.env", &b, 0600, e);
 }
