@@ -161,7 +161,10 @@ mem_cleanup_secret(char **pp)
 void
 mem_cleanup_fd(int *fd)
 {
+	int keep = errno;
+
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+	errno = keep;
 }
