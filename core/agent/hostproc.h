@@ -24,12 +24,14 @@ struct hostproc_spec {
 	size_t fd_count;
 };
 struct hostproc_ops {
-	void (*ready)(void *arg,
-		      const struct proc_id *who); /* journal STARTED, then hostproc_go() */
+	/* Journal STARTED, then hostproc_go(). */
+	void (*ready)(void *arg, const struct proc_id *who);
+	/* Negative: it broke the rules and is ended. */
 	int (*message)(void *arg, const char *type, struct ipc_message *m);
-	/* The process is gone and reaped; LOG_TAIL the last 2 KiB it printed. STATUS as of waitpid,
-	 * -1 unknown. */
-	void (*gone)(void *arg, int status, const char *log_tail);
+	/* The process is gone and reaped, and all it sent was handed over. STATUS as of waitpid, -1
+	 * unknown; WHY: what we ended it for, or NULL; LOG_TAIL: the last 2 KiB it printed. Free it
+	 * then or later. */
+	void (*gone)(void *arg, int status, const char *why, const char *log_tail);
 };
 struct hostproc *hostproc_start(struct event_base *base, const struct conf *conf,
 				const struct hostproc_spec *spec, const struct hostproc_ops *ops,
@@ -37,15 +39,21 @@ struct hostproc *hostproc_start(struct event_base *base, const struct conf *conf
 struct hostproc *hostproc_free(struct hostproc *h); /* the process is not ended */
 int hostproc_go(struct hostproc *h);
 int hostproc_send(struct hostproc *h, json_t *message, const void *body, size_t len);
-void hostproc_kill(struct hostproc *h, int sig);
+/* End it with SIGKILL; WHY is for gone(), the first one counts. */
+void hostproc_kill(struct hostproc *h, const char *why);
+/* It should have nothing more to do: ended unless it ends by itself within MS. */
+void hostproc_expect_end(struct hostproc *h, int64_t ms, const char *why);
 const struct proc_id *hostproc_id(const struct hostproc *h);
+/* "ended by signal 11 (SIGSEGV)", "ended with exit status 3"; STATUS as of waitpid. */
+void hostproc_status_text(int status, char *ret, size_t size);
 
-/* End everything that belongs to a job: session of the host, descendants, SSM_JOB marker; TERM was
- * sent before. DONE gets the number of processes that could not be ended (after 30 s). */
+/* End everything that belongs to a job: session of the host, descendants, SSM_JOB marker (also
+ * "ID/..."); TERM was sent before. DONE gets the number of processes that could not be ended (after
+ * 30 s); never called from within. HOST's pid 0: there was none. */
 typedef void contain_done_fn(void *arg, int left);
 struct contain;
-struct contain *contain_start(struct event_base *base, const char *job_id, pid_t host_pid,
-			      contain_done_fn *done, void *arg);
-void contain_cancel(struct contain *c);
+struct contain *contain_start(struct event_base *base, const char *job_id,
+			      const struct proc_id *host, contain_done_fn *done, void *arg);
+void contain_cancel(struct contain *c); /* NULL is fine */
 
 #endif

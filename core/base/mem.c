@@ -165,6 +165,5 @@ mem_cleanup_fd(int *fd)
 
 	if (*fd >= 0)
 		close(*fd);
-	*fd = -1;
 	errno = keep;
 }

@@ -31,7 +31,8 @@
  *  - stored: seq.
  *  - cancel: grace_ms.
  *  - result: id, code (0 or -errno), error (text), status (HTTP), name (the service's error code),
- *    headers{}, url, job, exit_code; body.
+ *    headers{}, url, job, exit_code; body. Of a
+ *    job-wait: code is the step's result (or -errno), exit_code, job, error.
  *  - notify: event; body.
  *  - bye: nothing more will be answered, end now.
  */

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of jobs. Whatever must be on disk before something may happen waits for one sync at the
+ * end of the turn, so that a poll's messages, or a host's replies and end, cost one wait. */
+#include "core/agent/jobs.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "core/agent/dispatch.h"
+#include "core/agent/job.h"
+#include "core/agent/jobstore.h"
+#include "core/agent/outbox.h"
+#include "core/agent/plugins.h"
+#include "core/agent/worker.h"
+#include "core/aws/mds.h"
+#include "core/aws/ssmapi.h"
+#include "core/base/clock.h"
+#include "core/base/err.h"
+#include "core/base/map.h"
+#include "core/base/mem.h"
+#include "core/base/strv.h"
+#include "core/conf/conf.h"
+
+#define A_BIT_MS 2
+#define TIDY_MS 2000
+#define TIDY_IDLE_MS 3600000 /* foretold jobs and old folders go without any command, too */
+#define PRUNE_MS 60000
+#define PRUNE_JOBS 256u
+
+struct call {
+	struct list link;
+	struct aws_call *call;
+	char *what, *message_id;
+};
+
+struct reply_alone {
+	struct list link;
+	struct outbox *outbox;
+};
+
+static void
+arm(struct event *ev, int64_t ms)
+{
+	struct timeval tv;
+
+	clock_timeval(ms, &tv);
+	(void)event_add(ev, &tv);
+}
+
+/* ---------------------------------------------------------------- sync */
+
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct jobs *js = arg;
+	struct err e = { 0 };
+	struct list now;
+
+	(void)fd;
+	(void)what;
+	js->flush_urgent = false;
+	if (jobstore_sync_all(js->store, &e) < 0)
+		log_error("jobs", "%s", err_text(&e));
+	list_init(&now);
+	list_each(it, tmp, &js->dirty) {
+		list_remove(it);
+		list_append(&now, it);
+	}
+	while (!list_empty(&now)) {
+		struct job *j = list_first(&now, struct job, dirty_link);
+
+		list_remove(&j->dirty_link);
+		job_committed(j);
+	}
+	jobs_start_queued(js);
+}
+
+void
+jobs_sync_soon(struct jobs *js, enum soon how)
+{
+	if (js->flush_urgent || (how == SOON_A_BIT && evtimer_pending(js->flush_timer, NULL)))
+		return;
+	js->flush_urgent = how == SOON_NOW;
+	arm(js->flush_timer, how == SOON_NOW ? 0 : A_BIT_MS);
+}
+
+/* ---------------------------------------------------------------- tidy */
+
+static void
+forget_foretold(struct jobs *js)
+{
+	int64_t now = clock_wall_ms();
+
+	list_each(it, tmp, &js->all) {
+		struct job *j = list_entry(it, struct job, link);
+
+		if (j->state == JOB_FORETOLD && now - j->cancelled_ms > JOBS_CANCEL_MS)
+			job_forget(j);
+	}
+}
+
+static void
+prune(struct jobs *js)
+{
+	int64_t hours = conf_int(js->conf, "Ssm.RunCommandLogsRetentionDurationHours");
+
+	js->finished = 0;
+	js->pruned_ms = clock_mono_ms();
+	jobstore_prune(js->store, conf_bytes(js->conf, "State.MaxBytes"),
+		       conf_int(js->conf, "State.MaxFiles"), hours * 3600000);
+	forget_foretold(js);
+}
+
+static void
+on_tidy(evutil_socket_t fd, short what, void *arg)
+{
+	struct jobs *js = arg;
+	struct err e = { 0 };
+
+	(void)fd;
+	(void)what;
+	js->tidy_soon = false;
+	if (jobstore_flush(js->store, &e) < 0)
+		log_warn("jobs", "%s", err_text(&e));
+	if (js->finished >= PRUNE_JOBS || clock_mono_ms() - js->pruned_ms >= PRUNE_MS)
+		prune(js);
+	/* With some ended since the last pruning, once more before long. */
+	arm(js->tidy_timer, js->finished > 0 ? PRUNE_MS : TIDY_IDLE_MS);
+}
+
+void
+jobs_tidy_soon(struct jobs *js)
+{
+	js->finished++;
+	if (js->tidy_soon)
+		return;
+	js->tidy_soon = true;
+	arm(js->tidy_timer, TIDY_MS);
+}
+
+/* --------------------------------------------------------------- slots */
+
+struct job *
+jobs_find(const struct jobs *js, const char *id)
+{
+	return map_get(js->by_id, id);
+}
+
+bool
+jobs_slot_free(const struct jobs *js)
+{
+	return (int64_t)js->running < conf_int(js->conf, "Mds.CommandWorkersLimit");
+}
+
+bool
+jobs_queue_full(const struct jobs *js)
+{
+	return (int64_t)js->queued >= conf_int(js->conf, "Mds.QueueLimit");
+}
+
+/* Whose message is not on disk yet starts after the sync, which comes back here. */
+static struct job *
+first_startable(const struct jobs *js)
+{
+	struct job *j = list_first(&js->queue, struct job, queue_link);
+
+	return j && jobs_slot_free(js) && list_empty(&j->commits) ? j : NULL;
+}
+
+static void
+on_plugins(void *arg)
+{
+	struct jobs *js = arg;
+	struct job *j;
+
+	js->wait = NULL;
+	js->waiting = false;
+	while ((j = first_startable(js)))
+		job_start(j);
+}
+
+void
+jobs_start_queued(struct jobs *js)
+{
+	struct plugins_wait *w;
+
+	if (js->waiting || !first_startable(js))
+		return;
+	js->waiting = true;
+	w = plugins_refresh(js->plugins, on_plugins, js);
+	if (js->waiting)
+		js->wait = w;
+}
+
+/* -------------------------------------------------------------- answers */
+
+static void
+call_free(struct call *c)
+{
+	list_remove(&c->link);
+	aws_cancel(c->call);
+	free(c->message_id);
+	free(c->what);
+	free(c);
+}
+
+static void
+on_call(void *arg, const struct aws_reply *r)
+{
+	struct call *c = arg;
+
+	c->call = NULL;
+	if (r->result != 0)
+		log_debug("jobs", "%s '%s': %s", c->what, c->message_id, r->text);
+	call_free(c);
+}
+
+static struct call *
+call_new(struct jobs *js, const char *what, const char *message_id)
+{
+	struct call *c = xcalloc(1, sizeof(*c));
+
+	c->what = xstrdup(what);
+	c->message_id = xstrdup(message_id);
+	list_append(&js->calls, &c->link);
+	return c;
+}
+
+void
+jobs_acknowledge(struct jobs *js, const char *message_id)
+{
+	struct call *c = call_new(js, "acknowledge", message_id);
+
+	c->call = mds_acknowledge(js->mds, message_id, on_call, c);
+	if (!c->call)
+		call_free(c);
+}
+
+void
+jobs_refuse_message(struct jobs *js, const char *message_id)
+{
+	struct call *c = call_new(js, "refuse", message_id);
+
+	c->call = mds_fail(js->mds, message_id, "NoHandlerExists", on_call, c);
+	if (!c->call)
+		call_free(c);
+}
+
+char *
+jobs_notice_text(const struct jobs *js, int64_t now_unix_ms, const char *status, const char *trace)
+{
+	return notice_payload(&js->agent, now_unix_ms, status, trace, NOTICE_CHANNEL_CLOSED);
+}
+
+static void
+alone_free(struct reply_alone *a)
+{
+	list_remove(&a->link);
+	outbox_free(a->outbox);
+	free(a);
+}
+
+static void
+alone_done(void *arg, const struct outbox_item *item, const char *why)
+{
+	(void)item;
+	(void)why;
+	alone_free(arg);
+}
+
+static const struct outbox_ops alone_ops = { NULL, alone_done };
+
+void
+jobs_notice(struct jobs *js, const char *message_id, const char *status, const char *trace)
+{
+	int64_t now = clock_wall_ms();
+	struct reply_alone *a = xcalloc(1, sizeof(*a));
+	struct outbox_item item = { .final = true }; /* of this row, that is */
+	char *text = jobs_notice_text(js, now, status, trace);
+
+	rand_uuid4(item.reply_id);
+	list_append(&js->notices, &a->link);
+	a->outbox = outbox_new(js->line, message_id, &alone_ops, a);
+	outbox_expire(a->outbox, now + JOBS_ANSWER_MS);
+	outbox_add(a->outbox, &item, text, strlen(text));
+}
+
+/* --------------------------------------------------------------- report */
+
+static json_t *
+report_job(const struct job *j)
+{
+	json_t *o = json_pack("{s:s,s:s,s:I,s:b}", "id", j->id, "topic", j->topic ? j->topic : "",
+			      "received_ms", (json_int_t)j->received_ms, "cancelled", j->cancelled);
+
+	if (j->worker) {
+		(void)json_object_set_new(o, "plugin", json_string(j->worker->plugin));
+		(void)json_object_set_new(o, "pid", json_integer(j->worker->who.pid));
+		(void)json_object_set_new(o, "started_ms", json_integer(j->started_ms));
+	}
+	return o;
+}
+
+json_t *
+jobs_report(const struct jobs *js)
+{
+	json_t *running = json_array(), *queued = json_array(), *unconfirmed = json_array();
+
+	list_each(it, tmp, &js->all) {
+		const struct job *j = list_entry(it, struct job, link);
+
+		if (j->worker)
+			(void)json_array_append_new(running, report_job(j));
+		else if (j->state == JOB_QUEUED)
+			(void)json_array_append_new(queued, report_job(j));
+		else if (j->state == JOB_ENDED)
+			(void)json_array_append_new(unconfirmed, report_job(j));
+	}
+	return json_pack("{s:o,s:o,s:o}", "running", running, "queued", queued, "unconfirmed",
+			 unconfirmed);
+}
+
+/* ---------------------------------------------------------------- table */
+
+static int
+by_receipt(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+
+	if (x->received_ms != y->received_ms)
+		return x->received_ms < y->received_ms ? -1 : 1;
+	return strcmp(x->id, y->id);
+}
+
+static void
+sort_queue(struct jobs *js)
+{
+	struct job **v = xcalloc(js->queued + 1, sizeof(struct job *));
+	size_t n = 0;
+
+	list_each(it, tmp, &js->queue) {
+		v[n++] = list_entry(it, struct job, queue_link);
+		list_remove(it);
+	}
+	if (n > 0)
+		qsort(v, n, sizeof(struct job *), by_receipt);
+	for (size_t i = 0; i < n; i++)
+		list_append(&js->queue, &v[i]->queue_link);
+	free(v);
+}
+
+void
+jobs_recover(struct jobs *js)
+{
+	autostrv char **ids = jobstore_list(js->store);
+	size_t taken = 0;
+
+	for (size_t i = 0; ids && ids[i]; i++)
+		taken += job_load(js, ids[i]);
+	sort_queue(js);
+	if (taken > 0)
+		log_info("jobs", "taken up: %zu running, %zu queued, %zu in all", js->running,
+			 js->queued, taken);
+	prune(js);
+	arm(js->tidy_timer, TIDY_IDLE_MS);
+	jobs_start_queued(js);
+}
+
+static void
+fill_agent(struct jobs *js)
+{
+	const char *version = conf_str(js->conf, "Agent.Version");
+
+	js->agent = (struct notice_agent){
+		.lang = conf_str(js->conf, "Os.Lang"),
+		.name = conf_str(js->conf, "Agent.Name"),
+		.os = conf_str(js->conf, "Os.Name"),
+		.os_version = conf_str(js->conf, "Os.Version"),
+		.version = *version ? version : ssmapi_agent_version(),
+	};
+}
+
+struct jobs *
+jobs_new(const struct dispatch_options *o, struct err *e)
+{
+	struct jobs *js = xcalloc(1, sizeof(*js));
+
+	js->base = o->base;
+	js->conf = o->conf;
+	js->mds = o->mds;
+	js->plugins = o->plugins;
+	js->broker = o->broker;
+	js->info = o->info;
+	list_init(&js->all);
+	list_init(&js->queue);
+	list_init(&js->dirty);
+	list_init(&js->calls);
+	list_init(&js->notices);
+	js->by_id = map_new(NULL);
+	fill_agent(js);
+	js->line = outbox_line_new(o->base, o->mds);
+	js->flush_timer = evtimer_new(o->base, on_flush, js);
+	js->tidy_timer = evtimer_new(o->base, on_tidy, js);
+	js->store = jobstore_open(o->state_path, o->instance_id, e);
+	return js->store ? js : jobs_free(js);
+}
+
+struct jobs *
+jobs_free(struct jobs *js)
+{
+	if (!js)
+		return NULL;
+	plugins_wait_cancel(js->wait);
+	while (!list_empty(&js->all))
+		job_free(list_first(&js->all, struct job, link));
+	while (!list_empty(&js->notices))
+		alone_free(list_first(&js->notices, struct reply_alone, link));
+	while (!list_empty(&js->calls))
+		call_free(list_first(&js->calls, struct call, link));
+	outbox_line_free(js->line);
+	event_free(js->flush_timer);
+	event_free(js->tidy_timer);
+	jobstore_close(js->store);
+	map_free(js->by_id);
+	free(js);
+	return NULL;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of jobs: slots and queue, one sync for all that waits for one, tidying up, what was
+ * left by the agent before us. */
+#ifndef SSM_AGENT_JOBS_H
+#define SSM_AGENT_JOBS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/aws/notice.h"
+#include "core/base/list.h"
+#include "core/base/log.h"
+
+struct broker;
+struct conf;
+struct dispatch_options;
+struct event;
+struct event_base;
+struct job;
+struct jobs;
+struct jobstore;
+struct map;
+struct mds;
+struct outbox_line;
+struct plugins;
+struct plugins_wait;
+struct err;
+
+/* The same numbers as SSM_KIND_* in ssm_plugin.h. */
+#define KIND_ACTION 1u
+#define KIND_TOPIC 2u
+
+#define JOBS_CANCELS_MAX 1000u		/* cancels of jobs not seen yet */
+#define JOBS_CANCEL_MS (48 * 3600000LL) /* and how long they are kept */
+#define JOBS_ANSWER_MS (2 * 3600000LL)	/* after a job's end its replies are dropped */
+
+struct jobs {
+	struct event_base *base;
+	const struct conf *conf;
+	struct mds *mds;
+	struct plugins *plugins;
+	struct broker *broker;
+	json_t *info;
+	struct notice_agent agent;
+	struct jobstore *store;
+	struct outbox_line *line;
+	struct map *by_id; /* borrowed */
+	struct list all;
+	struct list queue; /* of those that wait for a slot */
+	struct list dirty; /* of those with records that wait for the disk */
+	struct list calls, notices;
+	size_t queued, running, cancels, finished; /* finished: since the last pruning */
+	int64_t pruned_ms;
+	struct event *flush_timer, *tidy_timer;
+	bool flush_urgent, tidy_soon;
+	struct plugins_wait *wait;
+	bool waiting; /* for the table of plugins, before queued jobs start */
+};
+
+struct jobs *jobs_new(const struct dispatch_options *o, struct err *e);
+struct jobs *jobs_free(struct jobs *js);
+/* Take up what is on disk. */
+void jobs_recover(struct jobs *js);
+struct job *jobs_find(const struct jobs *js, const char *id);
+
+bool jobs_slot_free(const struct jobs *js);
+bool jobs_queue_full(const struct jobs *js);
+/* Start what waits, as far as there are slots. */
+void jobs_start_queued(struct jobs *js);
+
+/* How soon records must be on disk. */
+enum soon {
+	SOON_NOW,  /* at the end of this turn of the loop */
+	SOON_A_BIT /* more is expected at once: within 2 ms */
+};
+void jobs_sync_soon(struct jobs *js, enum soon how);
+/* A job ended: write the list of finished ones, and prune, before long. */
+void jobs_tidy_soon(struct jobs *js);
+
+/* Answers that nobody waits for: a lost one is made good by the redelivery. */
+void jobs_acknowledge(struct jobs *js, const char *message_id);
+void jobs_refuse_message(struct jobs *js, const char *message_id); /* FailMessage NoHandlerExists */
+/* A document-level reply that no journal keeps. */
+void jobs_notice(struct jobs *js, const char *message_id, const char *status, const char *trace);
+char *jobs_notice_text(const struct jobs *js, int64_t now_unix_ms, const char *status,
+		       const char *trace);
+json_t *jobs_report(const struct jobs *js);
+
+#endif

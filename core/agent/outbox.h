@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies on their way to the service: in order within a job, tried again until they are taken.
+ * DESIGN section 3. */
+#ifndef SSM_AGENT_OUTBOX_H
+#define SSM_AGENT_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/rand.h"
+
+struct event_base;
+struct mds;
+struct outbox;
+struct outbox_line;
+
+/* What all outboxes share: while the service does not answer, one of them tries for all. */
+struct outbox_line *outbox_line_new(struct event_base *base, struct mds *mds);
+struct outbox_line *outbox_line_free(struct outbox_line *l); /* after the outboxes */
+/* The network is back: try now. */
+void outbox_line_kick(struct outbox_line *l);
+
+struct outbox_item {
+	char reply_id[RAND_UUID_SIZE];
+	bool final;
+	int64_t at; /* the owner's mark for the payload */
+};
+struct outbox_ops {
+	/* The payload of an item that was added without one. Caller frees; NULL: it is lost. */
+	char *(*payload)(void *arg, const struct outbox_item *item, size_t *ret_len);
+	/* The service took it (WHY NULL) or it was dropped. ITEM is valid for the call; the outbox
+	 * may be freed in it when ITEM is final. */
+	void (*done)(void *arg, const struct outbox_item *item, const char *why);
+};
+/* How far it may go now. */
+enum outbox_pause {
+	OUTBOX_RUN,
+	OUTBOX_KEEP_FINAL,
+	OUTBOX_KEEP_ALL
+};
+
+struct outbox *outbox_new(struct outbox_line *l, const char *message_id,
+			  const struct outbox_ops *ops, void *arg);
+struct outbox *outbox_free(struct outbox *o); /* what is left is not sent; no callback */
+/* PAYLOAD is taken; NULL: asked for when its turn comes. Ignored behind a final one. */
+void outbox_add(struct outbox *o, const struct outbox_item *item, char *payload, size_t len);
+/* Take an item out again (its confirmation was found on disk). */
+void outbox_forget(struct outbox *o, const char *reply_id);
+void outbox_pause(struct outbox *o, enum outbox_pause how);
+/* Not tried again after UNIX_MS; 0: for ever. */
+void outbox_expire(struct outbox *o, int64_t unix_ms);
+bool outbox_empty(const struct outbox *o);
+
+#endif
