@@ -119,8 +119,10 @@ is_header(const char *line, const char *name)
 static bool
 is_left_out(const char *line)
 {
-	static const char *const names[] = {"Authorization", "User-Agent", "X-Amzn-Trace-Id",
-					    "X-Amz-Date", "X-Amz-Security-Token"};
+	static const char *const names[] = {
+		"Authorization",   "Expect",	 "User-Agent",
+		"X-Amzn-Trace-Id", "X-Amz-Date", "X-Amz-Security-Token"
+	};
 
 	for (size_t i = 0; i < NELEMS(names); i++)
 		if (is_header(line, names[i]))
@@ -408,7 +410,7 @@ int
 sigv4_sign_headers(const struct sigv4_request *r, const struct sigv4_key *key, char ***ret_headers,
 		   struct sigv4_parts *parts, struct err *e)
 {
-	autosigning struct signing s = {.r = r, .key = key};
+	autosigning struct signing s = { .r = r, .key = key };
 	int n = begin(&s, e);
 
 	if (n < 0)
@@ -481,7 +483,7 @@ int
 sigv4_sign_query(const struct sigv4_request *r, const struct sigv4_key *key, int64_t expires_s,
 		 char **ret_url, struct sigv4_parts *parts, struct err *e)
 {
-	autosigning struct signing s = {.r = r, .key = key};
+	autosigning struct signing s = { .r = r, .key = key };
 	int n = begin(&s, e);
 
 	if (n == 0)

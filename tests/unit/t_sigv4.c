@@ -268,7 +268,6 @@ START_TEST(test_again)
 	struct sigv4_key key = {"AKID", "hidden", "token"};
 	struct sigv4_request r = plain();
 	autostrv char **one = NULL, **two = NULL;
-	autofree char *a = NULL, *b = NULL;
 
 	ck_assert_int_eq(sigv4_sign_headers(&r, &key, &one, NULL, NULL), 0);
 	r.headers = one;

@@ -256,7 +256,7 @@ START_TEST(test_garbage)
 			autourl struct url u = {0};
 			autofree char *path = NULL, *query = NULL;
 
-			copy = xstrdup(text);
+			copy = xmemdup(text, sizeof(text));
 			copy[i] = (char)c;
 			if (url_parse(copy, &u, NULL) == 0)
 				ck_assert_ptr_nonnull(u.host);
