@@ -165,5 +165,6 @@ mem_cleanup_fd(int *fd)
 
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 	errno = keep;
 }

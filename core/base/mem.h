@@ -25,7 +25,7 @@ void secret_free(char *s);
 
 void mem_cleanup_free(void *pp);
 void mem_cleanup_secret(char **pp);
-void mem_cleanup_fd(int *fd);
+void mem_cleanup_fd(int *fd); /* close when >= 0, then -1 */
 
 /* Freed (closed when >= 0, wiped) when the block is left; ownership leaves with TAKE(). */
 #define autofree __attribute__((cleanup(mem_cleanup_free)))

@@ -14,26 +14,16 @@ static const struct known {
 	const char *name;
 	bool on_linux;
 } known[] = {
-	{ "aws:updateSsmAgent", true },
-	{ "aws:applications", false },
-	{ "aws:configureDaemon", false },
-	{ "aws:configurePackage", true },
-	{ "aws:psModule", false },
-	{ "aws:runPowerShellScript", true },
-	{ "aws:runShellScript", true },
-	{ "aws:softwareInventory", true },
-	{ "aws:cloudWatch", true },
-	{ "aws:configureDocker", true },
-	{ "aws:runDockerAction", true },
-	{ "aws:domainJoin", true },
-	{ "aws:updateAgent", false },
-	{ "aws:refreshAssociation", true },
-	{ "aws:downloadContent", true },
-	{ "aws:runDocument", true },
-	{ "Standard_Stream", false },
-	{ "InteractiveCommands", false },
-	{ "NonInteractiveCommands", false },
-	{ "Port", false },
+	{"aws:updateSsmAgent", true},	   {"aws:applications", false},
+	{"aws:configureDaemon", false},	   {"aws:configurePackage", true},
+	{"aws:psModule", false},	   {"aws:runPowerShellScript", true},
+	{"aws:runShellScript", true},	   {"aws:softwareInventory", true},
+	{"aws:cloudWatch", true},	   {"aws:configureDocker", true},
+	{"aws:runDockerAction", true},	   {"aws:domainJoin", true},
+	{"aws:updateAgent", false},	   {"aws:refreshAssociation", true},
+	{"aws:downloadContent", true},	   {"aws:runDocument", true},
+	{"Standard_Stream", false},	   {"InteractiveCommands", false},
+	{"NonInteractiveCommands", false}, {"Port", false},
 };
 
 static const struct known *
@@ -48,9 +38,10 @@ find_known(const char *action)
 static enum decision
 fail_unknown(const struct doc_step *s, char **ret_text)
 {
-	*ret_text = xasprintf("Plugin with name %s is not supported by this version of ssm agent, please "
-			      "update to latest version. Step name: %s",
-			      s->action, s->id);
+	*ret_text = xasprintf(
+		"Plugin with name %s is not supported by this version of ssm agent, please "
+		"update to latest version. Step name: %s",
+		s->action, s->id);
 	return DECISION_FAIL;
 }
 
@@ -69,9 +60,10 @@ decide_early(const struct doc_step *s, bool is_known, bool has_handler, char **r
 	if (!is_known)
 		return fail_unknown(s, ret_text);
 	if (s->precondition) {
-		*ret_text = xasprintf("Precondition is not supported for document schema version prior "
-				      "to 2.2. Step name: %s",
-				      s->id);
+		*ret_text =
+			xasprintf("Precondition is not supported for document schema version prior "
+				  "to 2.2. Step name: %s",
+				  s->id);
 		return DECISION_FAIL;
 	}
 	if (has_handler)
@@ -87,15 +79,17 @@ decide_by_list(const struct doc_step *s, enum precond state, char *const *list, 
 	autofree char *joined = strv_join(list, ", ");
 
 	if (state == PRECOND_NOT_MET) {
-		*ret_text = xasprintf("Step execution skipped due to unsatisfied preconditions: '%s'. "
-				      "Step name: %s",
-				      joined, s->id);
+		*ret_text =
+			xasprintf("Step execution skipped due to unsatisfied preconditions: '%s'. "
+				  "Step name: %s",
+				  joined, s->id);
 		return DECISION_SKIP;
 	}
 	if (state == PRECOND_INVALID) {
-		*ret_text = xasprintf("Unrecognized precondition(s): '%s', please update agent to latest "
-				      "version. Step name: %s",
-				      joined, s->id);
+		*ret_text = xasprintf(
+			"Unrecognized precondition(s): '%s', please update agent to latest "
+			"version. Step name: %s",
+			joined, s->id);
 		return DECISION_FAIL;
 	}
 	return DECISION_RUN;
@@ -126,9 +120,10 @@ decide_step(const struct doc *d, const struct doc_step *s, const struct decide_f
 	bool is_known = k || facts->has_handler;
 
 	if (facts->exit_demanded && !(facts->is_last && doc_is_finally(s))) {
-		*ret_text = xasprintf("Plugin with name %s and id %s skipped due to prior step with an "
-				      "exit condition",
-				      s->action, s->id);
+		*ret_text =
+			xasprintf("Plugin with name %s and id %s skipped due to prior step with an "
+				  "exit condition",
+				  s->action, s->id);
 		return DECISION_SKIP;
 	}
 	if (!d->has_preconditions)

@@ -51,10 +51,12 @@ wrong_type(struct decoder *d, const json_t *v, const char *wanted)
 	const char *found = describe(v);
 
 	if (d->owner)
-		d->text = xasprintf("json: cannot unmarshal %s into Go struct field %s.%s of type %s",
-				    found, d->owner, sbuf_str(&d->path), wanted);
+		d->text =
+			xasprintf("json: cannot unmarshal %s into Go struct field %s.%s of type %s",
+				  found, d->owner, sbuf_str(&d->path), wanted);
 	else
-		d->text = xasprintf("json: cannot unmarshal %s into Go value of type %s", found, wanted);
+		d->text = xasprintf("json: cannot unmarshal %s into Go value of type %s", found,
+				    wanted);
 	return NULL;
 }
 
@@ -79,8 +81,9 @@ decode_int(struct decoder *d, const json_t *v)
 	if (!json_is_real(v))
 		return wrong_type(d, v, "int");
 	digits = json_text(v);
-	d->text = xasprintf("json: cannot unmarshal number %s into Go struct field %s.%s of type int",
-			    digits, d->owner, sbuf_str(&d->path));
+	d->text =
+		xasprintf("json: cannot unmarshal number %s into Go struct field %s.%s of type int",
+			  digits, d->owner, sbuf_str(&d->path));
 	return NULL;
 }
 
@@ -196,7 +199,8 @@ decode_map(struct decoder *d, const json_t *v, const struct godec_field *f)
 	for (void *it = json_object_iter(obj); it; it = json_object_iter_next(obj, it)) {
 		json_t *element = decode_element(d, json_object_iter_value(it), f);
 
-		if (!element || json_object_set_new_nocheck(map, json_object_iter_key(it), element) < 0)
+		if (!element ||
+		    json_object_set_new_nocheck(map, json_object_iter_key(it), element) < 0)
 			return NULL;
 	}
 	return TAKE(map);
@@ -325,7 +329,7 @@ decode_object(struct decoder *d, const json_t *v, const struct godec_type *type)
 json_t *
 godec_object(const json_t *v, const struct godec_type *type, char **ret_text)
 {
-	struct decoder d = { NULL, SBUF_INIT(PATH_MAX_LEN), NULL };
+	struct decoder d = {NULL, SBUF_INIT(PATH_MAX_LEN), NULL};
 	json_t *out = decode_object(&d, v, type);
 
 	sbuf_done(&d.path);

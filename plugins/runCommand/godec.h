@@ -41,7 +41,8 @@ struct godec_type {
  * frees. */
 json_t *godec_object(const json_t *v, const struct godec_type *type, char **ret_text);
 
-/* Integers below an object or array that a double cannot hold become that double, at every depth. */
+/* Integers below an object or array that a double cannot hold become that double, at every depth.
+ */
 void godec_round_numbers(json_t *v);
 
 /* A JSON number, or a string that is one; false for anything else. */

@@ -14,8 +14,8 @@
 /* What must be known of a stream's beginning: a character may reach over the limit. */
 #define OUTPUT_HEAD_BYTES (OUTPUT_STREAM_LIMIT + 4)
 
-/* Append to B the text of one stream: HEAD is its beginning, at least OUTPUT_HEAD_BYTES of it or all,
- * TOTAL its length. A cut is moved back, by at most 3 bytes, to where a character begins. */
+/* Append to B the text of one stream: HEAD is its beginning, at least OUTPUT_HEAD_BYTES of it or
+ * all, TOTAL its length. A cut is moved back, by at most 3 bytes, to where a character begins. */
 void output_add_stream(struct sbuf *b, struct span head, uint64_t total);
 /* Append to B both streams as "output" shows them. */
 void output_add_combined(struct sbuf *b, struct span out, uint64_t out_total, struct span err,
@@ -30,7 +30,7 @@ struct output *output_new(const char *folder, struct err *e);
 struct output *output_free(struct output *o);
 
 struct output_pair {
-	int number; /* NN */
+	int number;   /* NN */
 	int out, err; /* at their ends; closed by output_finish() */
 };
 /* Open the pair of KEY, a new one for a new key. 0 or -errno. */

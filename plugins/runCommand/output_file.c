@@ -73,8 +73,8 @@ open_stream(const struct output *o, int number, const char *suffix, struct err *
 	file_name(number, suffix, name);
 	fd = openat(o->dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_set(e, -errno, "cannot open '%s/%s': %m; the step's output goes there", o->folder,
-			       name);
+		return err_set(e, -errno, "cannot open '%s/%s': %m; the step's output goes there",
+			       o->folder, name);
 	if (lseek(fd, 0, SEEK_END) < 0) {
 		int r = err_set(e, -errno, "cannot use '%s/%s': %m", o->folder, name);
 
@@ -96,7 +96,7 @@ output_open(struct output *o, const char *key, struct output_pair *ret, struct e
 	err = open_stream(o, number, "err", e);
 	if (err < 0)
 		return err;
-	*ret = (struct output_pair){ number, TAKE_FD(out), err };
+	*ret = (struct output_pair){number, TAKE_FD(out), err};
 	return 0;
 }
 

@@ -10,7 +10,8 @@ struct pattern;
 /* NULL for what RE2 refuses: *RET_TEXT is the reason in its words (caller frees). */
 struct pattern *pattern_new(const char *source, size_t len, char **ret_text);
 struct pattern *pattern_free(struct pattern *p);
-/* 1 when some part of S matches, 0 when none does, -E2BIG when it needs more memory than allowed. */
+/* 1 when some part of S matches, 0 when none does, -E2BIG when it needs more memory than allowed.
+ */
 int pattern_match(const struct pattern *p, const char *s, size_t len);
 
 /* The pattern in PCRE2's syntax, made of nothing but what both understand alike; NULL as above.

@@ -74,8 +74,9 @@ check_platform(const struct argument *a, const struct argument *b, char ***list)
 	const struct argument *other = is_platform(a) ? b : a;
 
 	if (other->changed)
-		return invalid(list, "the second argument for the platformType variable can't contain "
-				     "document parameters");
+		return invalid(list,
+			       "the second argument for the platformType variable can't contain "
+			       "document parameters");
 	return strcasecmp(other->initial, "linux") == 0 ? PRECOND_MET : not_met(list, a, b);
 }
 
@@ -84,8 +85,9 @@ static enum precond
 check_parameters(const struct argument *a, const struct argument *b, char ***list)
 {
 	if (!a->changed && !b->changed)
-		return invalid(list, "at least one of operator's arguments must contain a valid "
-				     "document parameter");
+		return invalid(list,
+			       "at least one of operator's arguments must contain a valid "
+			       "document parameter");
 	if (!json_is_string(a->resolved) || !json_is_string(b->resolved))
 		return invalid(list, "operator's arguments can only be parameters of type String");
 	return json_equal(a->resolved, b->resolved) ? PRECOND_MET : not_met(list, a, b);
@@ -95,8 +97,9 @@ static enum precond
 check_equals(const struct argument *a, const struct argument *b, char ***list)
 {
 	if (strcmp(a->initial, b->initial) == 0)
-		return invalid(list, is_platform(a) ? "[platformType platformType]" :
-						      "operator's arguments can't be identical");
+		return invalid(list,
+			       is_platform(a) ? "[platformType platformType]"
+					      : "operator's arguments can't be identical");
 	if (either_has(a, b, "ssm:"))
 		return invalid(list, "operator's arguments can't contain SSM parameters");
 	if (either_has(a, b, "ssm-secure:"))
@@ -114,7 +117,8 @@ resolve(struct params *p, const json_t *initial)
 
 	if (!resolved)
 		resolved = json_null();
-	return (struct argument){ json_string_value(initial), resolved, !json_equal(resolved, initial) };
+	return (struct argument){json_string_value(initial), resolved,
+				 !json_equal(resolved, initial)};
 }
 
 static enum precond
@@ -148,8 +152,8 @@ precond_check(const json_t *precondition, const json_t *values, char ***ret_list
 
 	*ret_list = NULL;
 	for (void *it = json_object_iter(obj); it; it = json_object_iter_next(obj, it)) {
-		enum precond one = check_operator(json_object_iter_key(it), json_object_iter_value(it),
-						  values, ret_list);
+		enum precond one = check_operator(json_object_iter_key(it),
+						  json_object_iter_value(it), values, ret_list);
 
 		if (one == PRECOND_NOT_MET || (one == PRECOND_INVALID && all == PRECOND_MET))
 			all = one;

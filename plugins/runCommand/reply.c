@@ -24,9 +24,9 @@ static const char *const names[STATUS_COUNT] = {
 
 /* As the keys of runtimeStatusCounts are sorted. */
 static const enum status by_name[STATUS_COUNT] = {
-	STATUS_CANCELLED,	STATUS_FAILED,	STATUS_IN_PROGRESS,
-	STATUS_NOT_STARTED,	STATUS_PASSED_AND_REBOOT, STATUS_SKIPPED,
-	STATUS_SUCCESS,		STATUS_SUCCESS_AND_REBOOT, STATUS_TIMED_OUT,
+	STATUS_CANCELLED,	  STATUS_FAILED,  STATUS_IN_PROGRESS, STATUS_NOT_STARTED,
+	STATUS_PASSED_AND_REBOOT, STATUS_SKIPPED, STATUS_SUCCESS,     STATUS_SUCCESS_AND_REBOOT,
+	STATUS_TIMED_OUT,
 };
 
 const char *
@@ -44,7 +44,7 @@ result_done(struct result *r)
 	free(r->s3_bucket);
 	free(r->s3_prefix);
 	free(r->step_name);
-	*r = (struct result){ 0 };
+	*r = (struct result){0};
 }
 
 static size_t
@@ -60,8 +60,8 @@ count_of(const struct result *results, size_t count, enum status s)
 enum status
 reply_document_status(const struct result *results, size_t count)
 {
-	static const enum status first[] = { STATUS_SUCCESS_AND_REBOOT, STATUS_FAILED, STATUS_TIMED_OUT,
-					     STATUS_CANCELLED };
+	static const enum status first[] = {STATUS_SUCCESS_AND_REBOOT, STATUS_FAILED,
+					    STATUS_TIMED_OUT, STATUS_CANCELLED};
 	size_t good;
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)

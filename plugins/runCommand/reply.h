@@ -28,7 +28,7 @@ struct result { /* of one step; the texts are the owner's */
 	int code;
 	char *output, *standard_output, *standard_error;
 	size_t output_len, standard_output_len, standard_error_len;
-	int64_t start_ms, end_ms; /* unix time */
+	int64_t start_ms, end_ms;		 /* unix time */
 	char *s3_bucket, *s3_prefix, *step_name; /* NULL without a bucket */
 };
 void result_done(struct result *r);

@@ -60,8 +60,10 @@ check_text(const struct pattern *p, const char *source, const char *text, size_t
 	if (matched > 0)
 		return NULL;
 	if (matched < 0)
-		return xasprintf("parameter value is too long for the allowed pattern /%s/", source);
-	return xasprintf("parameter value /%s/ does not match the allowed pattern /%s/", text, source);
+		return xasprintf("parameter value is too long for the allowed pattern /%s/",
+				 source);
+	return xasprintf("parameter value /%s/ does not match the allowed pattern /%s/", text,
+			 source);
 }
 
 /* Strings by their text, all else by its JSON. */
@@ -105,9 +107,10 @@ check_pattern(const json_t *definition, const json_t *value)
 		return NULL;
 	p = pattern_new(json_string_value(source), json_string_length(source), &reason);
 	if (!p)
-		return xasprintf("encountered error while compiling allowed pattern - internal error: "
-				 "error parsing regexp: %s",
-				 reason);
+		return xasprintf(
+			"encountered error while compiling allowed pattern - internal error: "
+			"error parsing regexp: %s",
+			reason);
 	text = check_all(p, json_string_value(source), json_str(definition, "type", ""), value);
 	(void)pattern_free(p);
 	return text;
@@ -116,7 +119,9 @@ check_pattern(const json_t *definition, const json_t *value)
 static void
 add_failure(struct sbuf *b, const char *name, const char *text)
 {
-	sbuf_addf(b, "%serror thrown in 'AllowedRegexParamValidator' while validating parameter /%s/: %s",
+	sbuf_addf(b,
+		  "%serror thrown in 'AllowedRegexParamValidator' while validating parameter /%s/: "
+		  "%s",
 		  b->len ? "\n" : "", name, text);
 }
 
@@ -136,7 +141,8 @@ params_validate(const json_t *definitions, const json_t *values)
 			add_failure(&failures, name, text);
 	}
 	if (failures.len > 0 || failures.err)
-		trace = xasprintf("all errors during param validation errors: %s", sbuf_str(&failures));
+		trace = xasprintf("all errors during param validation errors: %s",
+				  sbuf_str(&failures));
 	sbuf_done(&failures);
 	return trace;
 }

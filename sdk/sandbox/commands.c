@@ -13,8 +13,8 @@
 
 #define DEFAULT_EXECUTION_S 3600
 
-static const char *const status_names[] = {"Pending", "InProgress", "Cancelling", "Success",
-					   "Failed",  "TimedOut",   "Cancelled"};
+static const char *const status_names[] = { "Pending", "InProgress", "Cancelling", "Success",
+					    "Failed",  "TimedOut",   "Cancelled" };
 
 const char *
 status_name(enum status s)
@@ -171,7 +171,7 @@ on_deadline(void *arg)
 	int64_t left_ms = inv->cmd->expires_ms - clock_wall_ms();
 
 	if (started && left_ms > 0) {
-		timer_set(inv->cmd->sb->ev, &inv->deadline, clock_mono_ms() + left_ms);
+		timer_in(inv->cmd->sb->ev, &inv->deadline, left_ms);
 		return;
 	}
 	time_out_plugins(inv, started ? "ExecutionTimedOut" : "DeliveryTimedOut");
@@ -225,7 +225,7 @@ start_invocation(struct invocation *inv, const struct command_spec *spec, const 
 	plan_plugins(inv, spec->content);
 	inv->deadline.fn = on_deadline;
 	inv->deadline.arg = inv;
-	timer_set(sb->ev, &inv->deadline, clock_mono_ms() + inv->cmd->timeout_s * 1000);
+	timer_in(sb->ev, &inv->deadline, inv->cmd->timeout_s * 1000);
 	inv->msg = message_new(sb, inv->node, id, topic, payload);
 	inv->msg->inv = inv;
 	invocation_reach(inv, STAGE_QUEUED);
@@ -308,8 +308,8 @@ enum status
 command_status(const struct command *cmd, const char **ret_details)
 {
 	/* The worst end wins. */
-	static const enum status order[] = {STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CANCELLED};
-	int n[STATUS_CANCELLED + 1] = {0}, undelivered, all = (int)cmd->inv_count;
+	static const enum status order[] = { STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CANCELLED };
+	int n[STATUS_CANCELLED + 1] = { 0 }, undelivered, all = (int)cmd->inv_count;
 	int open = 0;
 
 	count_statuses(cmd, n, &undelivered);
@@ -336,7 +336,7 @@ command_status(const struct command *cmd, const char **ret_details)
 void
 command_counts(const struct command *cmd, int *ret_done, int *ret_errors, int *ret_undelivered)
 {
-	int n[STATUS_CANCELLED + 1] = {0};
+	int n[STATUS_CANCELLED + 1] = { 0 };
 
 	count_statuses(cmd, n, ret_undelivered);
 	*ret_done =

@@ -78,7 +78,7 @@ control_answer(struct client *c, json_t *answer)
 static void
 run_line(struct client *c, const char *line, size_t len)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	autojson json_t *request = json_parse(line, len, "request", &e);
 	json_t *answer = NULL;
 
@@ -144,7 +144,7 @@ on_connect(void *arg, uint32_t revents)
 static int
 listen_on(const char *path, struct err *e)
 {
-	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	struct sockaddr_un where = { .sun_family = AF_UNIX };
 	int fd;
 
 	if (strlen(path) >= sizeof(where.sun_path))
@@ -187,7 +187,7 @@ control_free(struct control *c)
 {
 	if (!c)
 		return NULL;
-	list_each (it, tmp, &c->clients)
+	list_each(it, tmp, &c->clients)
 		client_free(list_entry(it, struct client, link));
 	waits_free(c->sb, c->waits);
 	events_unwatch(c->sb->ev, c->watch);

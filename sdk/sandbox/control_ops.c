@@ -19,6 +19,7 @@
 
 #define TIMEOUT_MS 60000
 #define QUEUE_MAX 200000
+#define YEAR_MS ((int64_t)365 * 86400 * 1000)
 
 typedef json_t *op_fn(struct sandbox *sb, struct client *c, const json_t *r, struct err *e);
 
@@ -26,6 +27,14 @@ static json_t *
 done(void)
 {
 	return json_pack("{s:b}", "ok", 1);
+}
+
+static int64_t
+bounded(const json_t *r, const char *key, int64_t preset, int64_t min, int64_t max)
+{
+	int64_t n = json_int(r, key, preset);
+
+	return n < min ? min : n > max ? max : n;
 }
 
 static struct node *
@@ -109,13 +118,13 @@ static json_t *
 op_queue(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
 	struct node *node = node_of(sb, r, e);
-	struct command_spec spec = {.version = json_str(r, "version", "$DEFAULT"),
-				    .comment = json_str(r, "comment", ""),
-				    .timeout_s = json_int(r, "timeout_seconds", 3600),
-				    .bucket = json_str(r, "bucket", ""),
-				    .prefix = json_str(r, "prefix", ""),
-				    .nodes = &node,
-				    .node_count = 1};
+	struct command_spec spec = { .version = json_str(r, "version", "$DEFAULT"),
+				     .comment = json_str(r, "comment", ""),
+				     .timeout_s = bounded(r, "timeout_seconds", 3600, 1, 2592000),
+				     .bucket = json_str(r, "bucket", ""),
+				     .prefix = json_str(r, "prefix", ""),
+				     .nodes = &node,
+				     .node_count = 1 };
 	int64_t count = json_int(r, "count", 1), wait_ms = json_int(r, "wait_ms", 0);
 	autojson json_t *given = operator_form(json_object_get(r, "parameters"));
 	autojson json_t *parameters = NULL, *ids = NULL;
@@ -281,7 +290,7 @@ op_message(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 static json_t *
 op_message_state(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
-	static const char *const states[] = {"queued", "in-flight", "acknowledged", "ended"};
+	static const char *const states[] = { "queued", "in-flight", "acknowledged", "ended" };
 	const struct message *msg = map_get(sb->store->messages, json_str(r, "message", ""));
 
 	(void)c;
@@ -327,7 +336,7 @@ op_clear_faults(struct sandbox *sb, struct client *c, const json_t *r, struct er
 static json_t *
 op_expire(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
-	int64_t at = sandbox_now_ms(sb) + json_int(r, "in_ms", 0);
+	int64_t at = sandbox_now_ms(sb) + bounded(r, "in_ms", 0, -YEAR_MS, YEAR_MS);
 	int n = keys_expire(sb->keys, json_str(r, "source", NULL), at);
 
 	(void)c;
@@ -347,7 +356,7 @@ op_rotate(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 		err_set(e, -ENOENT, "no credentials of source '%s'", source);
 		return NULL;
 	}
-	sb->set.key_life_ms = json_int(r, "life_ms", sb->set.key_life_ms);
+	sb->set.key_life_ms = bounded(r, "life_ms", sb->set.key_life_ms, 1000, YEAR_MS);
 	key = keys_issue(sb->keys, source, old->side, sandbox_now_ms(sb),
 			 old->expires_ms ? sb->set.key_life_ms : 0);
 	files_write_credentials(sb, e);
@@ -363,7 +372,7 @@ op_keys(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 	return json_pack("{s:b, s:o}", "ok", 1, "keys", keys_list(sb->keys));
 }
 
-static const char *const imds_modes[] = {"both", "v2-required", "v1-only", "off"};
+static const char *const imds_modes[] = { "both", "v2-required", "v1-only", "off" };
 
 int
 control_imds_mode(const char *name)
@@ -386,7 +395,7 @@ op_imds(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 		return NULL;
 	}
 	sb->set.imds = (enum imds_mode)mode;
-	sb->set.imds_token_status = json_int(r, "token_status", sb->set.imds_token_status);
+	sb->set.imds_token_status = bounded(r, "token_status", sb->set.imds_token_status, 0, 599);
 	sb->set.imds_no_role = !json_bool(r, "role", !sb->set.imds_no_role);
 	if (json_bool(r, "forget_tokens", false)) {
 		map_free(sb->imds_tokens);
@@ -412,10 +421,10 @@ op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
 	(void)c;
 	(void)e;
-	sb->set.skew_ms = json_int(r, "skew_ms", sb->set.skew_ms);
-	sb->set.poll_ms = json_int(r, "poll_ms", sb->set.poll_ms);
-	sb->set.max_messages = json_int(r, "max_messages", sb->set.max_messages);
-	sb->set.max_skew_ms = json_int(r, "max_skew_ms", sb->set.max_skew_ms);
+	sb->set.skew_ms = bounded(r, "skew_ms", sb->set.skew_ms, -YEAR_MS, YEAR_MS);
+	sb->set.poll_ms = bounded(r, "poll_ms", sb->set.poll_ms, 0, YEAR_MS);
+	sb->set.max_messages = bounded(r, "max_messages", sb->set.max_messages, 1, 1000);
+	sb->set.max_skew_ms = bounded(r, "max_skew_ms", sb->set.max_skew_ms, 0, YEAR_MS);
 	sb->set.unregistered = json_bool(r, "unregistered", sb->set.unregistered);
 	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:b}", "ok", 1, "skew_ms",
 			 (json_int_t)sb->set.skew_ms, "poll_ms", (json_int_t)sb->set.poll_ms,
@@ -538,27 +547,27 @@ static const struct {
 	const char *name;
 	op_fn *run;
 } ops[] = {
-	{"queue", op_queue},
-	{"wait", op_wait},
-	{"wait-node", wait_for_node},
-	{"cancel", op_cancel},
-	{"invocation", op_invocation},
-	{"redeliver", op_redeliver},
-	{"message", op_message},
-	{"message-state", op_message_state},
-	{"fault", op_fault},
-	{"faults", op_faults},
-	{"clear-faults", op_clear_faults},
-	{"expire", op_expire},
-	{"rotate", op_rotate},
-	{"keys", op_keys},
-	{"imds", op_imds},
-	{"ecs", op_ecs},
-	{"set", op_set},
-	{"parameter", op_parameter},
-	{"status", op_status},
-	{"journal", op_journal},
-	{"stop", op_stop},
+	{ "queue", op_queue },
+	{ "wait", op_wait },
+	{ "wait-node", wait_for_node },
+	{ "cancel", op_cancel },
+	{ "invocation", op_invocation },
+	{ "redeliver", op_redeliver },
+	{ "message", op_message },
+	{ "message-state", op_message_state },
+	{ "fault", op_fault },
+	{ "faults", op_faults },
+	{ "clear-faults", op_clear_faults },
+	{ "expire", op_expire },
+	{ "rotate", op_rotate },
+	{ "keys", op_keys },
+	{ "imds", op_imds },
+	{ "ecs", op_ecs },
+	{ "set", op_set },
+	{ "parameter", op_parameter },
+	{ "status", op_status },
+	{ "journal", op_journal },
+	{ "stop", op_stop },
 };
 
 json_t *

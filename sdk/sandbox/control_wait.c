@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "sdk/sandbox/control_ops.h"
@@ -32,7 +31,8 @@ struct waits {
 	struct list all;
 };
 
-static const char *const stage_names[] = {"queued", "delivered", "acknowledged", "first", "final"};
+static const char *const stage_names[] = { "queued", "delivered", "acknowledged", "first",
+					   "final" };
 
 struct waits *
 waits_new(void)
@@ -57,7 +57,7 @@ struct waits *
 waits_free(struct sandbox *sb, struct waits *waits)
 {
 	(void)sb;
-	list_each (it, tmp, &waits->all)
+	list_each(it, tmp, &waits->all)
 		wait_free(list_entry(it, struct wait, link));
 	free(waits);
 	return NULL;
@@ -216,7 +216,7 @@ new_wait(struct sandbox *sb, struct client *c, int64_t timeout_ms)
 	w->timer.fn = on_time_out;
 	w->timer.arg = w;
 	list_append(&control_waits(sb->control)->all, &w->link);
-	timer_set(sb->ev, &w->timer, clock_mono_ms() + timeout_ms);
+	timer_in(sb->ev, &w->timer, timeout_ms);
 	return w;
 }
 
@@ -318,7 +318,7 @@ control_on_stage(struct sandbox *sb, struct invocation *inv, enum stage stage)
 	if (!waits || list_empty(&waits->all))
 		return;
 	key = key_of(inv);
-	list_each (it, tmp, &waits->all) {
+	list_each(it, tmp, &waits->all) {
 		struct wait *w = list_entry(it, struct wait, link);
 
 		if (!w->open || (stage != w->stage && stage != STAGE_FINAL) ||
@@ -363,7 +363,7 @@ control_on_node(struct sandbox *sb, struct node *node)
 
 	if (!waits)
 		return;
-	list_each (it, tmp, &waits->all) {
+	list_each(it, tmp, &waits->all) {
 		struct wait *w = list_entry(it, struct wait, link);
 
 		if (w->node == node && node->polls >= w->polls && node->pings >= w->pings)
@@ -374,7 +374,7 @@ control_on_node(struct sandbox *sb, struct node *node)
 void
 wait_forget(struct waits *waits, struct client *c)
 {
-	list_each (it, tmp, &waits->all) {
+	list_each(it, tmp, &waits->all) {
 		struct wait *w = list_entry(it, struct wait, link);
 
 		if (w->client == c)

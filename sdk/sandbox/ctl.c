@@ -30,7 +30,7 @@ enum {
 static int
 connect_to(const char *path, struct err *e)
 {
-	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	struct sockaddr_un where = { .sun_family = AF_UNIX };
 	struct stat st;
 	autofree char *inside = NULL;
 	int fd;
@@ -141,7 +141,7 @@ ctl_main(int argc, char **argv)
 {
 	autojson json_t *request = json_object();
 	autofree char *text = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	autoclose int fd = -1;
 
 	if (argc < 3) {

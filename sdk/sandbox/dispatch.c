@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/rand.h"
@@ -18,8 +17,8 @@
 static const struct {
 	const char *prefix, *service;
 } targets[] = {
-	{"EC2WindowsMessageDeliveryService.", "ec2messages"},
-	{"AmazonSSM.", "ssm"},
+	{ "EC2WindowsMessageDeliveryService.", "ec2messages" },
+	{ "AmazonSSM.", "ssm" },
 };
 
 static void
@@ -48,24 +47,24 @@ route(struct exchange *ex)
 static void
 verify_request_of(const struct exchange *ex, struct verify_request *ret)
 {
-	*ret = (struct verify_request){.method = ex->method,
-				       .path = ex->path,
-				       .query = ex->query,
-				       .headers = ex->headers,
-				       .header_count = ex->header_count,
-				       .body = ex->body.p ? ex->body.p : "",
-				       .body_len = ex->body.len};
+	*ret = (struct verify_request){ .method = ex->method,
+					.path = ex->path,
+					.query = ex->query,
+					.headers = ex->headers,
+					.header_count = ex->header_count,
+					.body = ex->body.p ? ex->body.p : "",
+					.body_len = ex->body.len };
 }
 
 /* The signature and what belongs to it; false when the request was refused. */
 static bool
 check_signature(struct exchange *ex)
 {
-	struct verify_rules rules = {.keys = ex->sb->keys,
-				     .region = ex->sb->set.region,
-				     .service = ex->service,
-				     .now_ms = sandbox_now_ms(ex->sb),
-				     .max_skew_ms = ex->sb->set.max_skew_ms};
+	struct verify_rules rules = { .keys = ex->sb->keys,
+				      .region = ex->sb->set.region,
+				      .service = ex->service,
+				      .now_ms = sandbox_now_ms(ex->sb),
+				      .max_skew_ms = ex->sb->set.max_skew_ms };
 	struct verify_request request;
 	struct verify_result result;
 	autofree char *code = NULL;
@@ -90,8 +89,8 @@ check_signature(struct exchange *ex)
 static bool
 check_headers(struct exchange *ex)
 {
-	static const char *const known[] = {"x-amz-date", "x-amz-security-token", "x-amz-target",
-					    "x-amz-content-sha256", "x-amz-user-agent"};
+	static const char *const known[] = { "x-amz-date", "x-amz-security-token", "x-amz-target",
+					     "x-amz-content-sha256", "x-amz-user-agent" };
 	const char *type = exchange_header(ex, "content-type");
 
 	for (size_t i = 0; i < ex->header_count; i++) {
@@ -154,7 +153,7 @@ check_access(struct exchange *ex, const struct operation *op)
 static bool
 check_body(struct exchange *ex, const struct operation *op)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct shape_error why;
 
 	ex->request = json_parse(ex->body.p ? ex->body.p : "", ex->body.len, "body", &e);
@@ -297,5 +296,5 @@ dispatch_exchange(struct exchange *ex)
 	}
 	ex->timer.fn = work;
 	ex->timer.arg = ex;
-	timer_set(ex->sb->ev, &ex->timer, clock_mono_ms() + ex->fault.delay_ms);
+	timer_in(ex->sb->ev, &ex->timer, ex->fault.delay_ms);
 }

@@ -42,8 +42,8 @@ free_document(void *value)
 static char *
 find_builtin(void)
 {
-	static const char *const places[] = {"sdk/sandbox/documents", "documents",
-					     "../share/ssm-agent/documents"};
+	static const char *const places[] = { "sdk/sandbox/documents", "documents",
+					      "../share/ssm-agent/documents" };
 	char self[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/digest.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
@@ -37,7 +36,7 @@ deliver(struct message *msg, int64_t visibility_ms)
 	list_remove(&msg->link);
 	msg->state = MESSAGE_IN_FLIGHT;
 	msg->deliveries++;
-	timer_set(msg->sb->ev, &msg->visible, clock_mono_ms() + visibility_ms);
+	timer_in(msg->sb->ev, &msg->visible, visibility_ms);
 	if (msg->inv && !msg->cancel)
 		invocation_reach(msg->inv, STAGE_DELIVERED);
 }
@@ -98,7 +97,7 @@ on_poll_end(void *arg)
 static void
 end_older_polls(struct node *node)
 {
-	list_each (it, tmp, &node->parked) {
+	list_each(it, tmp, &node->parked) {
 		struct exchange *ex = list_entry(it, struct exchange, parked);
 
 		on_poll_end(ex);
@@ -112,7 +111,7 @@ park(struct exchange *ex, struct node *node)
 	list_append(&node->parked, &ex->parked);
 	ex->timer.fn = on_poll_end;
 	ex->timer.arg = ex;
-	timer_set(ex->sb->ev, &ex->timer, clock_mono_ms() + ex->sb->set.poll_ms);
+	timer_in(ex->sb->ev, &ex->timer, ex->sb->set.poll_ms);
 	exchange_watch_hangup(ex, NULL);
 }
 
@@ -204,13 +203,15 @@ send_reply(struct exchange *ex)
 {
 	const char *reply = json_str(ex->request, "ReplyId", "");
 	struct message *msg = message_of(ex);
-	struct err e = {0};
+	const char *text = json_str(ex->request, "Payload", "");
+	struct err e = { 0 };
 	bool again;
 
 	if (!msg)
 		return;
+	ex->payload = json_parse(text, strlen(text), "Payload", &e);
 	again = map_get(msg->reply_ids, reply) != NULL;
-	if (!again && reply_apply(msg, json_str(ex->request, "Payload", ""), &e) < 0) {
+	if (!ex->payload || (!again && reply_apply(msg, ex->payload, &e) < 0)) {
 		exchange_refuse(ex, 400, "ValidationException", "%s", err_text(&e));
 		return;
 	}
@@ -229,48 +230,48 @@ get_endpoint(struct exchange *ex)
 	exchange_answer_json(ex, json_pack("{s:s}", "Endpoint", host ? host : ""));
 }
 
-static const char *const failure_types[] = {"InternalHandlerException", "NoHandlerExists", NULL};
-static const char *const pushes[] = {"EVENTUALLY", "ASAP", NULL};
+static const char *const failure_types[] = { "InternalHandlerException", "NoHandlerExists", NULL };
+static const char *const pushes[] = { "EVENTUALLY", "ASAP", NULL };
 static const struct shape endpoint_members[] = {
-	{.name = "Destination", .type = SHAPE_STRING, .required = true, .min = 10},
-	{.name = NULL},
+	{ .name = "Destination", .type = SHAPE_STRING, .required = true, .min = 10 },
+	{ .name = NULL },
 };
 static const struct shape poll_members[] = {
-	{.name = "Destination", .type = SHAPE_STRING, .required = true, .min = 10},
-	{.name = "MessagesRequestId", .type = SHAPE_STRING, .required = true, .min = 16},
-	{.name = "NextToken", .type = SHAPE_STRING},
-	{.name = "VisibilityTimeoutInSeconds", .type = SHAPE_INTEGER, .min = 1, .max = 43200},
-	{.name = NULL},
+	{ .name = "Destination", .type = SHAPE_STRING, .required = true, .min = 10 },
+	{ .name = "MessagesRequestId", .type = SHAPE_STRING, .required = true, .min = 16 },
+	{ .name = "NextToken", .type = SHAPE_STRING },
+	{ .name = "VisibilityTimeoutInSeconds", .type = SHAPE_INTEGER, .min = 1, .max = 43200 },
+	{ .name = NULL },
 };
 static const struct shape message_members[] = {
-	{.name = "MessageId", .type = SHAPE_STRING, .required = true, .min = 16},
-	{.name = NULL},
+	{ .name = "MessageId", .type = SHAPE_STRING, .required = true, .min = 16 },
+	{ .name = NULL },
 };
 static const struct shape fail_members[] = {
-	{.name = "FailureType", .type = SHAPE_STRING, .required = true, .allowed = failure_types},
-	{.name = "MessageId", .type = SHAPE_STRING, .required = true, .min = 16},
-	{.name = NULL},
+	{ .name = "FailureType", .type = SHAPE_STRING, .required = true, .allowed = failure_types },
+	{ .name = "MessageId", .type = SHAPE_STRING, .required = true, .min = 16 },
+	{ .name = NULL },
 };
 static const struct shape option_members[] = {
-	{.name = "ExpiresAfter", .type = SHAPE_STRING, .min = 1},
-	{.name = "ReplacementKey", .type = SHAPE_STRING},
-	{.name = "SchedulePush", .type = SHAPE_STRING, .allowed = pushes},
-	{.name = NULL},
+	{ .name = "ExpiresAfter", .type = SHAPE_STRING, .min = 1 },
+	{ .name = "ReplacementKey", .type = SHAPE_STRING },
+	{ .name = "SchedulePush", .type = SHAPE_STRING, .allowed = pushes },
+	{ .name = NULL },
 };
 static const struct shape reply_members[] = {
-	{.name = "DeliveryOptions", .type = SHAPE_STRUCT, .inner = option_members},
-	{.name = "MessageId", .type = SHAPE_STRING, .required = true, .min = 16},
-	{.name = "Payload", .type = SHAPE_STRING, .required = true},
-	{.name = "ReplyId", .type = SHAPE_STRING, .required = true, .min = 16},
-	{.name = NULL},
+	{ .name = "DeliveryOptions", .type = SHAPE_STRUCT, .inner = option_members },
+	{ .name = "MessageId", .type = SHAPE_STRING, .required = true, .min = 16 },
+	{ .name = "Payload", .type = SHAPE_STRING, .required = true },
+	{ .name = "ReplyId", .type = SHAPE_STRING, .required = true, .min = 16 },
+	{ .name = NULL },
 };
 
 const struct operation ec2messages_operations[] = {
-	{"GetMessages", true, false, poll_members, get_messages},
-	{"AcknowledgeMessage", true, false, message_members, acknowledge_message},
-	{"SendReply", true, false, reply_members, send_reply},
-	{"FailMessage", true, false, fail_members, fail_message},
-	{"DeleteMessage", true, false, message_members, delete_message},
-	{"GetEndpoint", true, false, endpoint_members, get_endpoint},
-	{NULL, false, false, NULL, NULL},
+	{ "GetMessages", true, false, poll_members, get_messages },
+	{ "AcknowledgeMessage", true, false, message_members, acknowledge_message },
+	{ "SendReply", true, false, reply_members, send_reply },
+	{ "FailMessage", true, false, fail_members, fail_message },
+	{ "DeleteMessage", true, false, message_members, delete_message },
+	{ "GetEndpoint", true, false, endpoint_members, get_endpoint },
+	{ NULL, false, false, NULL, NULL },
 };

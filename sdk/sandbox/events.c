@@ -15,6 +15,7 @@
 #include "core/base/mem.h"
 
 #define BATCH 64
+#define DELAY_MAX_MS ((int64_t)365 * 86400 * 1000)
 
 struct watch {
 	int fd;
@@ -50,7 +51,7 @@ events_new(struct err *e)
 static void
 free_watches(struct list *head)
 {
-	list_each (it, tmp, head) {
+	list_each(it, tmp, head) {
 		struct watch *w = list_entry(it, struct watch, link);
 
 		list_remove(it);
@@ -75,7 +76,7 @@ struct watch *
 events_watch(struct events *ev, int fd, uint32_t mask, watch_fn *fn, void *arg)
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
-	struct epoll_event item = {.events = mask, .data.ptr = w};
+	struct epoll_event item = { .events = mask, .data.ptr = w };
 
 	if (epoll_ctl(ev->epoll, EPOLL_CTL_ADD, fd, &item) < 0) {
 		free(w);
@@ -91,7 +92,7 @@ events_watch(struct events *ev, int fd, uint32_t mask, watch_fn *fn, void *arg)
 void
 events_watch_mask(struct events *ev, struct watch *w, uint32_t mask)
 {
-	struct epoll_event item = {.events = mask, .data.ptr = w};
+	struct epoll_event item = { .events = mask, .data.ptr = w };
 
 	epoll_ctl(ev->epoll, EPOLL_CTL_MOD, w->fd, &item);
 }
@@ -144,8 +145,10 @@ sift_down(struct events *ev, struct timer *t)
 }
 
 void
-timer_set(struct events *ev, struct timer *t, int64_t at_ms)
+timer_in(struct events *ev, struct timer *t, int64_t delay_ms)
 {
+	if (delay_ms < 0 || delay_ms > DELAY_MAX_MS)
+		delay_ms = delay_ms < 0 ? 0 : DELAY_MAX_MS;
 	if (!t->slot) {
 		if (ev->timers + 2 > ev->room) {
 			ev->room = ev->room ? ev->room * 2 : 64;
@@ -153,7 +156,7 @@ timer_set(struct events *ev, struct timer *t, int64_t at_ms)
 		}
 		place(ev, ++ev->timers, t);
 	}
-	t->at_ms = at_ms;
+	t->at_ms = clock_mono_ms() + delay_ms;
 	sift_up(ev, t);
 	sift_down(ev, t);
 }

@@ -32,8 +32,8 @@ void events_watch_mask(struct events *ev, struct watch *w, uint32_t mask);
 /* Before FD is closed. Returns NULL; its function is not called any more. */
 struct watch *events_unwatch(struct events *ev, struct watch *w);
 
-/* Sets or moves. fn and arg have to be filled in. */
-void timer_set(struct events *ev, struct timer *t, int64_t at_ms);
+/* Sets or moves: DELAY_MS from now, at most a year. fn and arg have to be filled in. */
+void timer_in(struct events *ev, struct timer *t, int64_t delay_ms);
 void timer_cancel(struct events *ev, struct timer *t);
 
 /* Wait at most MAX_WAIT_MS (less than 0: no limit) and run what is due. */

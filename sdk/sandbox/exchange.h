@@ -46,9 +46,10 @@ struct exchange {
 	char key_id[24], key_source[16];
 	enum key_side side;
 	json_t *request;
+	json_t *payload; /* of a reply, decoded */
 	struct fault_hit fault;
 	bool spoilt; /* a fault that comes after the work has had its turn */
-	int64_t begun_us;
+	int64_t begun_us, ended_us;
 
 	/* The answer. */
 	unsigned status;

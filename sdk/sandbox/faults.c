@@ -32,9 +32,9 @@ struct faults {
 	unsigned last_id;
 };
 
-static const char *const kinds[] = {"none", "status",	"delay",   "reset",    "close",
-				    "hang", "truncate", "garbage", "duplicate"};
-static const char *const garbages[] = {"html", "binary", "huge", "nested", "empty"};
+static const char *const kinds[] = { "none", "status",	 "delay",   "reset",	"close",
+				     "hang", "truncate", "garbage", "duplicate" };
+static const char *const garbages[] = { "html", "binary", "huge", "nested", "empty" };
 
 struct faults *
 faults_new(void)
@@ -77,9 +77,9 @@ static int
 check_members(const json_t *spec, struct err *e)
 {
 	static const char *const known[] = {
-		"kind", "service", "operation", "count", "nth", "probability",
-		"when", "delay_ms", "status", "code", "message", "retry_after",
-		"op", "garbage", "keep_bytes",
+		"kind",	       "service",     "operation", "count",   "nth",
+		"probability", "when",	      "delay_ms",  "status",  "code",
+		"message",     "retry_after", "op",	   "garbage", "keep_bytes",
 	};
 	const char *key;
 	json_t *value;
@@ -136,7 +136,7 @@ fill_hit(struct fault_hit *hit, const json_t *spec, struct err *e)
 int
 faults_add(struct faults *f, const json_t *spec, struct err *e)
 {
-	struct fault_hit hit = {0};
+	struct fault_hit hit = { 0 };
 	struct fault *fault;
 	int err = check_members(spec, e);
 
@@ -184,7 +184,7 @@ faults_clear(struct faults *f, unsigned id)
 {
 	int n = 0;
 
-	list_each (it, tmp, &f->all) {
+	list_each(it, tmp, &f->all) {
 		struct fault *fault = list_entry(it, struct fault, link);
 
 		if (id && fault->hit.id != id)
@@ -200,7 +200,7 @@ faults_list(const struct faults *f)
 {
 	json_t *out = json_array();
 
-	list_each (it, tmp, &f->all) {
+	list_each(it, tmp, &f->all) {
 		const struct fault *fault = list_entry(it, struct fault, link);
 
 		json_array_append_new(out,
@@ -231,7 +231,7 @@ void
 faults_pick(struct faults *f, const char *service, const char *operation, struct fault_hit *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	list_each (it, tmp, &f->all) {
+	list_each(it, tmp, &f->all) {
 		struct fault *fault = list_entry(it, struct fault, link);
 
 		if (!text_glob(fault->service, service) || !text_glob(fault->operation, operation))

@@ -38,7 +38,7 @@ make_dir(const struct sandbox *sb, const char *name, struct err *e)
 int
 files_make_root(struct sandbox *sb, struct err *e)
 {
-	static const char *const dirs[] = {"", "aws", "bin", "node"};
+	static const char *const dirs[] = { "", "aws", "bin", "node" };
 
 	for (size_t i = 0; i < NELEMS(dirs); i++) {
 		int err = make_dir(sb, dirs[i], e);
@@ -61,7 +61,8 @@ write_file(const struct sandbox *sb, const char *name, const struct sbuf *b, mod
 static char *
 endpoint(const struct sandbox *sb)
 {
-	return xasprintf("http://127.0.0.1:%u", server_port(sb->server));
+	return xasprintf("http://%s:%u", sb->set.ipv6 ? "[::1]" : "127.0.0.1",
+			 server_port(sb->server));
 }
 
 static void
@@ -106,9 +107,10 @@ write_operator_env(struct sandbox *sb, struct err *e)
 		  "AWS_DEFAULT_REGION='%s'\n"
 		  "AWS_EC2_METADATA_DISABLED=true\n"
 		  "AWS_PAGER=\n"
+		  "no_proxy='127.0.0.1,::1' NO_PROXY='127.0.0.1,::1'\n"
 		  "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE\n"
 		  "export SSM_SANDBOX_ENDPOINT AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE "
-		  "AWS_DEFAULT_REGION AWS_EC2_METADATA_DISABLED AWS_PAGER\n",
+		  "AWS_DEFAULT_REGION AWS_EC2_METADATA_DISABLED AWS_PAGER no_proxy NO_PROXY\n",
 		  sb->set.root, url, sb->set.root, sb->set.root, sb->set.region);
 	return write_file(sb, "operator.env", &b, 0600, e);
 }
@@ -206,6 +208,14 @@ files_ready_line(const struct sandbox *sb)
 			 "ssm", url, "ec2messages", url, "imds", url, "ecs_full_uri", ecs,
 			 "control", control, "journal", journal, "root", sb->set.root, "aws", aws,
 			 "instance", sb->set.instance, "region", sb->set.region);
+}
+
+void
+files_remove_ready(struct sandbox *sb)
+{
+	autofree char *ready = files_path(sb, "ready.json");
+
+	unlink(ready);
 }
 
 int

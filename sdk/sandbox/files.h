@@ -18,6 +18,7 @@ int files_write_all(struct sandbox *sb, struct err *e);
 int files_write_credentials(struct sandbox *sb, struct err *e);
 /* Last of all: ready.json. */
 int files_write_ready(struct sandbox *sb, struct err *e);
+void files_remove_ready(struct sandbox *sb);
 /* What is printed at the start. Caller owns. */
 json_t *files_ready_line(const struct sandbox *sb);
 

@@ -133,18 +133,18 @@ get(struct exchange *ex)
 	const struct {
 		const char *path, *text;
 	} plain[] = {
-		{"/latest/meta-data/instance-id", set->instance},
-		{"/latest/meta-data/placement/region", set->region},
-		{"/latest/meta-data/placement/availability-zone", set->zone},
-		{"/latest/meta-data/placement/availability-zone-id", set->zone_id},
-		{"/latest/meta-data/instance-type", "t3.micro"},
-		{"/latest/meta-data/ami-id", "ami-0123456789abcdef0"},
-		{"/latest/meta-data/hostname", "ip-127-0-0-1.sandbox.internal"},
-		{"/latest/meta-data/local-hostname", "ip-127-0-0-1.sandbox.internal"},
-		{"/latest/meta-data/local-ipv4", "127.0.0.1"},
-		{"/latest/meta-data/mac", "02:00:00:00:00:01"},
-		{"/latest/meta-data/services/domain", "amazonaws.com"},
-		{"/latest/meta-data/services/partition", "aws"},
+		{ "/latest/meta-data/instance-id", set->instance },
+		{ "/latest/meta-data/placement/region", set->region },
+		{ "/latest/meta-data/placement/availability-zone", set->zone },
+		{ "/latest/meta-data/placement/availability-zone-id", set->zone_id },
+		{ "/latest/meta-data/instance-type", "t3.micro" },
+		{ "/latest/meta-data/ami-id", "ami-0123456789abcdef0" },
+		{ "/latest/meta-data/hostname", "ip-127-0-0-1.sandbox.internal" },
+		{ "/latest/meta-data/local-hostname", "ip-127-0-0-1.sandbox.internal" },
+		{ "/latest/meta-data/local-ipv4", "127.0.0.1" },
+		{ "/latest/meta-data/mac", "02:00:00:00:00:01" },
+		{ "/latest/meta-data/services/domain", "amazonaws.com" },
+		{ "/latest/meta-data/services/partition", "aws" },
 	};
 
 	for (size_t i = 0; i < NELEMS(plain); i++) {
@@ -157,6 +157,8 @@ get(struct exchange *ex)
 		give_identity(ex);
 	else if (text_starts(ex->path, ROLE_PATH))
 		get_credentials(ex, ex->path + strlen(ROLE_PATH));
+	else if (strlen(ex->path) == strlen(ROLE_PATH) - 1 && text_starts(ROLE_PATH, ex->path))
+		get_credentials(ex, "");
 	else
 		not_found(ex);
 }

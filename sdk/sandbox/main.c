@@ -161,21 +161,13 @@ announce(struct sandbox *sb, struct err *e)
 }
 
 static void
-remove_ready(struct sandbox *sb)
-{
-	autofree char *ready = files_path(sb, "ready.json");
-
-	unlink(ready);
-}
-
-static void
 run(struct sandbox *sb)
 {
 	while (!sb->stop) {
 		server_run_once(sb->server);
 		journal_flush(sb->journal);
 	}
-	remove_ready(sb);
+	files_remove_ready(sb);
 }
 
 static void
@@ -213,6 +205,8 @@ resolve_root(struct sandbox *sb, char **ret, struct err *e)
 	if (!*ret)
 		return err_set(e, -errno, "cannot resolve the folder '%s': %m", sb->set.root);
 	sb->set.root = *ret;
+	/* One that a killed sandbox left behind would be taken for ours. */
+	files_remove_ready(sb);
 	return 0;
 }
 
@@ -221,7 +215,7 @@ start_and_run(struct sandbox *sb, const struct options *o, pid_t parent)
 {
 	autofree char *root = NULL, *zone = NULL;
 	autoclose int signals = -1;
-	struct err e = {0};
+	struct err e = { 0 };
 	int err;
 
 	sb->set = o->set;
@@ -251,9 +245,9 @@ start_and_run(struct sandbox *sb, const struct options *o, pid_t parent)
 int
 main(int argc, char **argv)
 {
-	struct sandbox sb = {0};
+	struct sandbox sb = { 0 };
 	struct options o;
-	struct err e = {0};
+	struct err e = { 0 };
 	pid_t parent = getppid();
 	int status = EXIT_GOOD;
 

@@ -15,6 +15,7 @@
 
 enum {
 	OPT_PORT = 256,
+	OPT_IPV6,
 	OPT_ROOT,
 	OPT_DOCUMENTS,
 	OPT_BUILTIN,
@@ -42,32 +43,33 @@ enum {
 };
 
 static const struct option table[] = {
-	{"port", required_argument, NULL, OPT_PORT},
-	{"root", required_argument, NULL, OPT_ROOT},
-	{"documents", required_argument, NULL, OPT_DOCUMENTS},
-	{"builtin-documents", required_argument, NULL, OPT_BUILTIN},
-	{"region", required_argument, NULL, OPT_REGION},
-	{"zone", required_argument, NULL, OPT_ZONE},
-	{"zone-id", required_argument, NULL, OPT_ZONE_ID},
-	{"account", required_argument, NULL, OPT_ACCOUNT},
-	{"role", required_argument, NULL, OPT_ROLE},
-	{"instance", required_argument, NULL, OPT_INSTANCE},
-	{"key-life", required_argument, NULL, OPT_KEY_LIFE},
-	{"poll", required_argument, NULL, OPT_POLL},
-	{"max-messages", required_argument, NULL, OPT_MAX_MESSAGES},
-	{"skew", required_argument, NULL, OPT_SKEW},
-	{"imds", required_argument, NULL, OPT_IMDS},
-	{"imds-token-status", required_argument, NULL, OPT_TOKEN_STATUS},
-	{"imds-no-role", no_argument, NULL, OPT_NO_ROLE},
-	{"ecs-token", required_argument, NULL, OPT_ECS_TOKEN},
-	{"fault", required_argument, NULL, OPT_FAULT},
-	{"no-journal", no_argument, NULL, OPT_NO_JOURNAL},
-	{"unregistered", no_argument, NULL, OPT_UNREGISTERED},
-	{"exit-with-parent", no_argument, NULL, OPT_PARENT},
-	{"exit-with-stdin", no_argument, NULL, OPT_STDIN},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{NULL, 0, NULL, 0},
+	{ "port", required_argument, NULL, OPT_PORT },
+	{ "ipv6", no_argument, NULL, OPT_IPV6 },
+	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "documents", required_argument, NULL, OPT_DOCUMENTS },
+	{ "builtin-documents", required_argument, NULL, OPT_BUILTIN },
+	{ "region", required_argument, NULL, OPT_REGION },
+	{ "zone", required_argument, NULL, OPT_ZONE },
+	{ "zone-id", required_argument, NULL, OPT_ZONE_ID },
+	{ "account", required_argument, NULL, OPT_ACCOUNT },
+	{ "role", required_argument, NULL, OPT_ROLE },
+	{ "instance", required_argument, NULL, OPT_INSTANCE },
+	{ "key-life", required_argument, NULL, OPT_KEY_LIFE },
+	{ "poll", required_argument, NULL, OPT_POLL },
+	{ "max-messages", required_argument, NULL, OPT_MAX_MESSAGES },
+	{ "skew", required_argument, NULL, OPT_SKEW },
+	{ "imds", required_argument, NULL, OPT_IMDS },
+	{ "imds-token-status", required_argument, NULL, OPT_TOKEN_STATUS },
+	{ "imds-no-role", no_argument, NULL, OPT_NO_ROLE },
+	{ "ecs-token", required_argument, NULL, OPT_ECS_TOKEN },
+	{ "fault", required_argument, NULL, OPT_FAULT },
+	{ "no-journal", no_argument, NULL, OPT_NO_JOURNAL },
+	{ "unregistered", no_argument, NULL, OPT_UNREGISTERED },
+	{ "exit-with-parent", no_argument, NULL, OPT_PARENT },
+	{ "exit-with-stdin", no_argument, NULL, OPT_STDIN },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
 };
 
 void
@@ -81,6 +83,7 @@ options_help(void)
 	      "\n"
 	      "  --root DIR               folder for everything it writes; made when missing\n"
 	      "  --port N                 port on 127.0.0.1; 0 is a free one (default 0)\n"
+	      "  --ipv6                   listen on ::1 instead\n"
 	      "  --documents DIR          NAME.json in it is document NAME\n"
 	      "  --builtin-documents DIR  where its own documents are\n"
 	      "  --instance ID            an instance; the first one is the metadata service's\n"
@@ -193,21 +196,22 @@ take_plain(struct options *o, int opt, const char *arg)
 		const char **text;
 		bool *flag;
 	} targets[] = {
-		{OPT_ROOT, &set->root, NULL},
-		{OPT_DOCUMENTS, &set->documents, NULL},
-		{OPT_BUILTIN, &set->builtin, NULL},
-		{OPT_REGION, &set->region, NULL},
-		{OPT_ZONE, &set->zone, NULL},
-		{OPT_ZONE_ID, &set->zone_id, NULL},
-		{OPT_ACCOUNT, &set->account, NULL},
-		{OPT_ROLE, &set->role, NULL},
-		{OPT_NO_ROLE, NULL, &set->imds_no_role},
-		{OPT_NO_JOURNAL, NULL, &set->journal_off},
-		{OPT_UNREGISTERED, NULL, &set->unregistered},
-		{OPT_PARENT, NULL, &set->parent_exit},
-		{OPT_STDIN, NULL, &set->stdin_exit},
-		{OPT_HELP, NULL, &o->help},
-		{OPT_VERSION, NULL, &o->version},
+		{ OPT_ROOT, &set->root, NULL },
+		{ OPT_DOCUMENTS, &set->documents, NULL },
+		{ OPT_BUILTIN, &set->builtin, NULL },
+		{ OPT_REGION, &set->region, NULL },
+		{ OPT_ZONE, &set->zone, NULL },
+		{ OPT_ZONE_ID, &set->zone_id, NULL },
+		{ OPT_ACCOUNT, &set->account, NULL },
+		{ OPT_ROLE, &set->role, NULL },
+		{ OPT_IPV6, NULL, &set->ipv6 },
+		{ OPT_NO_ROLE, NULL, &set->imds_no_role },
+		{ OPT_NO_JOURNAL, NULL, &set->journal_off },
+		{ OPT_UNREGISTERED, NULL, &set->unregistered },
+		{ OPT_PARENT, NULL, &set->parent_exit },
+		{ OPT_STDIN, NULL, &set->stdin_exit },
+		{ OPT_HELP, NULL, &o->help },
+		{ OPT_VERSION, NULL, &o->version },
 	};
 
 	for (size_t i = 0; i < NELEMS(targets); i++) {

@@ -12,14 +12,13 @@
 #include "sdk/sandbox/store.h"
 
 static const char *const document_statuses[] = {
-	"InProgress", "Success", "SuccessAndReboot", "PassedAndReboot", "Failed", "Cancelled",
-	"TimedOut",   NULL,
+	"InProgress", "Success",   "SuccessAndReboot", "PassedAndReboot",
+	"Failed",     "Cancelled", "TimedOut",	       NULL,
 };
-static const char *const step_statuses[] = {"NotStarted",      "InProgress",
-					    "Success",	       "SuccessAndReboot",
-					    "PassedAndReboot", "Failed",
-					    "Cancelled",       "TimedOut",
-					    "Skipped",	       NULL};
+static const char *const step_statuses[] = {
+	"NotStarted", "InProgress", "Success",	"SuccessAndReboot", "PassedAndReboot",
+	"Failed",     "Cancelled",  "TimedOut", "Skipped",	    NULL
+};
 
 static bool
 is_stamp(const char *s)
@@ -30,54 +29,54 @@ is_stamp(const char *s)
 }
 
 static const struct shape agent_members[] = {
-	{.name = "lang", .type = SHAPE_STRING, .required = true},
-	{.name = "name", .type = SHAPE_STRING, .required = true},
-	{.name = "os", .type = SHAPE_STRING, .required = true},
-	{.name = "osver", .type = SHAPE_STRING, .required = true},
-	{.name = "ver", .type = SHAPE_STRING, .required = true},
-	{.name = NULL},
+	{ .name = "lang", .type = SHAPE_STRING, .required = true },
+	{ .name = "name", .type = SHAPE_STRING, .required = true },
+	{ .name = "os", .type = SHAPE_STRING, .required = true },
+	{ .name = "osver", .type = SHAPE_STRING, .required = true },
+	{ .name = "ver", .type = SHAPE_STRING, .required = true },
+	{ .name = NULL },
 };
-static const struct shape count = {.name = "count", .type = SHAPE_INTEGER};
+static const struct shape count = { .name = "count", .type = SHAPE_INTEGER };
 static const struct shape info_members[] = {
-	{.name = "agent", .type = SHAPE_STRUCT, .required = true, .inner = agent_members},
-	{.name = "dateTime", .type = SHAPE_STRING, .required = true, .check = is_stamp},
-	{.name = "runId", .type = SHAPE_STRING, .required = true},
-	{.name = "runtimeStatusCounts",
-	 .type = SHAPE_MAP,
-	 .required = true,
-	 .nullable = true,
-	 .inner = &count},
-	{.name = "ableToOpenMGSConnection", .type = SHAPE_BOOLEAN},
-	{.name = NULL},
+	{ .name = "agent", .type = SHAPE_STRUCT, .required = true, .inner = agent_members },
+	{ .name = "dateTime", .type = SHAPE_STRING, .required = true, .check = is_stamp },
+	{ .name = "runId", .type = SHAPE_STRING, .required = true },
+	{ .name = "runtimeStatusCounts",
+	  .type = SHAPE_MAP,
+	  .required = true,
+	  .nullable = true,
+	  .inner = &count },
+	{ .name = "ableToOpenMGSConnection", .type = SHAPE_BOOLEAN },
+	{ .name = NULL },
 };
 static const struct shape step_members[] = {
-	{.name = "status", .type = SHAPE_STRING, .required = true, .allowed = step_statuses},
-	{.name = "code", .type = SHAPE_INTEGER, .required = true, .min = INT32_MIN},
-	{.name = "name", .type = SHAPE_STRING, .required = true, .min = 1},
-	{.name = "output", .type = SHAPE_STRING, .required = true},
-	{.name = "startDateTime", .type = SHAPE_STRING, .required = true, .check = is_stamp},
-	{.name = "endDateTime", .type = SHAPE_STRING, .required = true, .check = is_stamp},
-	{.name = "outputS3BucketName", .type = SHAPE_STRING, .required = true},
-	{.name = "outputS3KeyPrefix", .type = SHAPE_STRING, .required = true},
-	{.name = "stepName", .type = SHAPE_STRING, .required = true},
-	{.name = "standardOutput", .type = SHAPE_STRING, .required = true},
-	{.name = "standardError", .type = SHAPE_STRING, .required = true},
-	{.name = NULL},
+	{ .name = "status", .type = SHAPE_STRING, .required = true, .allowed = step_statuses },
+	{ .name = "code", .type = SHAPE_INTEGER, .required = true, .min = INT32_MIN },
+	{ .name = "name", .type = SHAPE_STRING, .required = true, .min = 1 },
+	{ .name = "output", .type = SHAPE_STRING, .required = true },
+	{ .name = "startDateTime", .type = SHAPE_STRING, .required = true, .check = is_stamp },
+	{ .name = "endDateTime", .type = SHAPE_STRING, .required = true, .check = is_stamp },
+	{ .name = "outputS3BucketName", .type = SHAPE_STRING, .required = true },
+	{ .name = "outputS3KeyPrefix", .type = SHAPE_STRING, .required = true },
+	{ .name = "stepName", .type = SHAPE_STRING, .required = true },
+	{ .name = "standardOutput", .type = SHAPE_STRING, .required = true },
+	{ .name = "standardError", .type = SHAPE_STRING, .required = true },
+	{ .name = NULL },
 };
-static const struct shape step = {.name = "step", .type = SHAPE_STRUCT, .inner = step_members};
+static const struct shape step = { .name = "step", .type = SHAPE_STRUCT, .inner = step_members };
 static const struct shape payload_members[] = {
-	{.name = "additionalInfo", .type = SHAPE_STRUCT, .required = true, .inner = info_members},
-	{.name = "documentStatus",
-	 .type = SHAPE_STRING,
-	 .required = true,
-	 .allowed = document_statuses},
-	{.name = "documentTraceOutput", .type = SHAPE_STRING, .required = true},
-	{.name = "runtimeStatus",
-	 .type = SHAPE_MAP,
-	 .required = true,
-	 .nullable = true,
-	 .inner = &step},
-	{.name = NULL},
+	{ .name = "additionalInfo", .type = SHAPE_STRUCT, .required = true, .inner = info_members },
+	{ .name = "documentStatus",
+	  .type = SHAPE_STRING,
+	  .required = true,
+	  .allowed = document_statuses },
+	{ .name = "documentTraceOutput", .type = SHAPE_STRING, .required = true },
+	{ .name = "runtimeStatus",
+	  .type = SHAPE_MAP,
+	  .required = true,
+	  .nullable = true,
+	  .inner = &step },
+	{ .name = NULL },
 };
 
 static enum status
@@ -87,9 +86,9 @@ status_of(const char *text)
 		const char *text;
 		enum status status;
 	} table[] = {
-		{"NotStarted", STATUS_PENDING}, {"Success", STATUS_SUCCESS},
-		{"Skipped", STATUS_SUCCESS},	{"Failed", STATUS_FAILED},
-		{"TimedOut", STATUS_TIMED_OUT}, {"Cancelled", STATUS_CANCELLED},
+		{ "NotStarted", STATUS_PENDING }, { "Success", STATUS_SUCCESS },
+		{ "Skipped", STATUS_SUCCESS },	  { "Failed", STATUS_FAILED },
+		{ "TimedOut", STATUS_TIMED_OUT }, { "Cancelled", STATUS_CANCELLED },
 	};
 
 	for (size_t i = 0; i < NELEMS(table); i++)
@@ -155,6 +154,21 @@ end_open_plugins(struct invocation *inv, enum status status)
 	}
 }
 
+/* Steps run one after another: the first that is not done is the one that runs. */
+static void
+mark_running(struct invocation *inv)
+{
+	for (size_t i = 0; i < inv->plugin_count; i++) {
+		struct plugin *p = &inv->plugins[i];
+
+		if (p->status >= STATUS_SUCCESS)
+			continue;
+		p->status = STATUS_IN_PROGRESS;
+		snprintf(p->details, sizeof(p->details), "InProgress");
+		return;
+	}
+}
+
 static void
 apply(struct invocation *inv, const json_t *payload)
 {
@@ -170,19 +184,18 @@ apply(struct invocation *inv, const json_t *payload)
 	if (status >= STATUS_SUCCESS) {
 		end_open_plugins(inv, status);
 		invocation_set(inv, status, details_of(status));
-	} else if (inv->status != STATUS_CANCELLING) {
-		invocation_set(inv, STATUS_IN_PROGRESS, "InProgress");
+		return;
 	}
+	mark_running(inv);
+	if (inv->status != STATUS_CANCELLING)
+		invocation_set(inv, STATUS_IN_PROGRESS, "InProgress");
 }
 
 int
-reply_apply(struct message *msg, const char *text, struct err *e)
+reply_apply(struct message *msg, const json_t *payload, struct err *e)
 {
-	autojson json_t *payload = json_parse(text, strlen(text), "Payload", e);
 	struct shape_error why;
 
-	if (!payload)
-		return -EINVAL;
 	if (shape_check(payload_members, payload, &why) < 0)
 		return err_set(e, -EINVAL, "Payload of the reply: %s", why.text);
 	if (!msg->inv || msg->cancel)

@@ -30,6 +30,7 @@ struct settings {
 	const char *builtin;   /* folder of our own documents, or NULL: look for it */
 	const char *region, *zone, *zone_id, *account, *role, *instance;
 	uint16_t port;
+	bool ipv6;	      /* listen on ::1 */
 	int64_t key_life_ms;  /* of IMDS and ECS credentials */
 	int64_t poll_ms;      /* longest wait of GetMessages */
 	int64_t max_messages; /* per GetMessages */

@@ -76,7 +76,11 @@ exchange_free(void *arg, struct MHD_Connection *conn, void **con_cls,
 	*con_cls = NULL;
 	leave_park(ex);
 	list_remove(&ex->link);
+	/* Only now, so that the answer does not wait for it. */
+	if (ex->ended_us)
+		journal_write(ex->sb->journal, ex);
 	json_decref(ex->request);
+	json_decref(ex->payload);
 	sbuf_done(&ex->body);
 	for (size_t i = 0; i < ex->header_count; i++) {
 		free((char *)ex->headers[i].name);
@@ -151,7 +155,7 @@ static void
 finish(struct exchange *ex, enum exchange_state state)
 {
 	ex->state = state;
-	journal_write(ex->sb->journal, ex);
+	ex->ended_us = sandbox_mono_us();
 	wake(ex);
 }
 
@@ -211,7 +215,7 @@ void
 exchange_cut(struct exchange *ex, bool reset)
 {
 	const union MHD_ConnectionInfo *info;
-	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
 
 	if (ex->state == EXCHANGE_DROPPED)
 		return;
@@ -371,12 +375,16 @@ on_ready(void *arg, uint32_t revents)
 static struct MHD_Daemon *
 start_daemon(struct server *s, uint16_t port)
 {
-	struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(port)};
+	const bool ipv6 = s->sb->set.ipv6;
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
-	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	v6.sin6_addr = in6addr_loopback;
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-					MHD_USE_SUPPRESS_DATE_NO_CLOCK,
-				port, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &where,
+					MHD_USE_SUPPRESS_DATE_NO_CLOCK | (ipv6 ? MHD_USE_IPv6 : 0),
+				port, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR,
+				ipv6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
 				MHD_OPTION_URI_LOG_CALLBACK, exchange_new, s,
 				MHD_OPTION_NOTIFY_COMPLETED, exchange_free, s,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
@@ -394,7 +402,7 @@ server_open(struct sandbox *sb, uint16_t port, struct err *e)
 	s->daemon = start_daemon(s, port);
 	if (!s->daemon) {
 		err_set(e, -EADDRINUSE,
-			"cannot listen on 127.0.0.1 port %u: %m; use --port 0 for a "
+			"cannot listen on the loopback port %u: %m; use --port 0 for a "
 			"free one",
 			port);
 		free(s);
@@ -412,7 +420,7 @@ server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
-	list_each (it, tmp, &s->exchanges) {
+	list_each(it, tmp, &s->exchanges) {
 		struct exchange *ex = list_entry(it, struct exchange, link);
 
 		if (ex->state == EXCHANGE_WORKING)

@@ -181,8 +181,8 @@ has_type(const struct shape *s, const json_t *v)
 static int
 check_value(const struct shape *s, const json_t *v, const char *path, struct shape_error *ret)
 {
-	static const char *const names[] = {"a String", "an Integer", "a Boolean",
-					    "a List",	"a Map",      "a Structure"};
+	static const char *const names[] = { "a String", "an Integer", "a Boolean",
+					     "a List",	 "a Map",      "a Structure" };
 
 	if (s->nullable && json_is_null(v))
 		return 0;

@@ -32,9 +32,9 @@ page_begin(struct exchange *ex, struct page *page)
 		exchange_refuse(ex, 400, "InvalidNextToken", "The specified token is not valid.");
 		return false;
 	}
-	*page = (struct page){.at = (size_t)at,
-			      .max = (size_t)json_int(ex->request, "MaxResults", PAGE),
-			      .items = json_array()};
+	*page = (struct page){ .at = (size_t)at,
+			       .max = (size_t)json_int(ex->request, "MaxResults", PAGE),
+			       .items = json_array() };
 	return true;
 }
 
@@ -227,8 +227,9 @@ values_have(const json_t *values, const char *s)
 static bool
 node_fits(struct exchange *ex, const struct node *node, const json_t *view)
 {
-	static const char *const lists[][3] = {{"InstanceInformationFilterList", "key", "valueSet"},
-					       {"Filters", "Key", "Values"}};
+	static const char *const lists[][3] = { { "InstanceInformationFilterList", "key",
+						  "valueSet" },
+						{ "Filters", "Key", "Values" } };
 
 	for (size_t k = 0; k < NELEMS(lists); k++) {
 		const json_t *filter;
@@ -301,6 +302,16 @@ ssm_list_documents(struct exchange *ex)
 	page_answer(ex, &page, "DocumentIdentifiers");
 }
 
+/* The model knows two types; the others are described as what they travel as. */
+static const char *
+described_type(const json_t *def)
+{
+	const char *type = json_str(def, "type", "String");
+
+	return strcmp(type, "StringList") == 0 || strcmp(type, "MapList") == 0 ? "StringList"
+									       : "String";
+}
+
 static json_t *
 described_parameters(const struct document *doc)
 {
@@ -310,9 +321,9 @@ described_parameters(const struct document *doc)
 	json_object_foreach(json_object_get(doc->content, "parameters"), name, def)
 	{
 		const json_t *preset = json_object_get(def, "default");
-		json_t *item = json_pack("{s:s, s:s, s:s}", "Name", name, "Type",
-					 json_str(def, "type", "String"), "Description",
-					 json_str(def, "description", ""));
+		json_t *item =
+			json_pack("{s:s, s:s, s:s}", "Name", name, "Type", described_type(def),
+				  "Description", json_str(def, "description", ""));
 
 		if (json_is_string(preset))
 			json_object_set_new(item, "DefaultValue",
@@ -330,7 +341,7 @@ described_parameters(const struct document *doc)
 void
 ssm_describe_document(struct exchange *ex)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	const struct document *doc =
 		documents_find(ex->sb->documents, json_str(ex->request, "Name", ""), &e);
 	char hash[DIGEST_SHA256_HEX_SIZE];

@@ -103,7 +103,7 @@ version_fits(const struct document *doc, const char *version)
 static void
 get_document(struct exchange *ex)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	const struct document *doc =
 		documents_find(ex->sb->documents, json_str(ex->request, "Name", ""), &e);
 	char version[16];
@@ -126,47 +126,47 @@ get_document(struct exchange *ex)
 				       "JSON", "AttachmentsContent"));
 }
 
-static const char *const platforms[] = {"Windows", "Linux", "MacOS", NULL};
-static const char *const formats[] = {"JSON", NULL};
+static const char *const platforms[] = { "Windows", "Linux", "MacOS", NULL };
+static const char *const formats[] = { "JSON", NULL };
 
 static const struct shape information_members[] = {
-	{.name = "AgentName", .type = SHAPE_STRING, .min = 1},
-	{.name = "AgentStatus", .type = SHAPE_STRING, .min = 1},
-	{.name = "AgentVersion", .type = SHAPE_STRING, .min = 5},
-	{.name = "AvailabilityZone", .type = SHAPE_STRING},
-	{.name = "AvailabilityZoneId", .type = SHAPE_STRING},
-	{.name = "ComputerName", .type = SHAPE_STRING, .min = 1, .max = 255},
-	{.name = "IPAddress", .type = SHAPE_STRING, .min = 1, .max = 46},
-	{.name = "InstanceId", .type = SHAPE_STRING, .required = true, .min = 10},
-	{.name = "PlatformName", .type = SHAPE_STRING},
-	{.name = "PlatformType", .type = SHAPE_STRING, .allowed = platforms},
-	{.name = "PlatformVersion", .type = SHAPE_STRING},
-	{.name = "SSMConnectionChannel", .type = SHAPE_STRING},
-	{.name = NULL},
+	{ .name = "AgentName", .type = SHAPE_STRING, .min = 1 },
+	{ .name = "AgentStatus", .type = SHAPE_STRING, .min = 1 },
+	{ .name = "AgentVersion", .type = SHAPE_STRING, .min = 5 },
+	{ .name = "AvailabilityZone", .type = SHAPE_STRING },
+	{ .name = "AvailabilityZoneId", .type = SHAPE_STRING },
+	{ .name = "ComputerName", .type = SHAPE_STRING, .min = 1, .max = 255 },
+	{ .name = "IPAddress", .type = SHAPE_STRING, .min = 1, .max = 46 },
+	{ .name = "InstanceId", .type = SHAPE_STRING, .required = true, .min = 10 },
+	{ .name = "PlatformName", .type = SHAPE_STRING },
+	{ .name = "PlatformType", .type = SHAPE_STRING, .allowed = platforms },
+	{ .name = "PlatformVersion", .type = SHAPE_STRING },
+	{ .name = "SSMConnectionChannel", .type = SHAPE_STRING },
+	{ .name = NULL },
 };
-static const struct shape parameter_name = {.name = "name", .type = SHAPE_STRING, .min = 1};
+static const struct shape parameter_name = { .name = "name", .type = SHAPE_STRING, .min = 1 };
 static const struct shape parameters_members[] = {
-	{.name = "Names",
-	 .type = SHAPE_LIST,
-	 .required = true,
-	 .min = 1,
-	 .max = 10,
-	 .inner = &parameter_name},
-	{.name = "WithDecryption", .type = SHAPE_BOOLEAN},
-	{.name = NULL},
+	{ .name = "Names",
+	  .type = SHAPE_LIST,
+	  .required = true,
+	  .min = 1,
+	  .max = 10,
+	  .inner = &parameter_name },
+	{ .name = "WithDecryption", .type = SHAPE_BOOLEAN },
+	{ .name = NULL },
 };
 static const struct shape document_members[] = {
-	{.name = "Name", .type = SHAPE_STRING, .required = true, .min = 3, .max = 128},
-	{.name = "DocumentVersion", .type = SHAPE_STRING},
-	{.name = "DocumentFormat", .type = SHAPE_STRING, .allowed = formats},
-	{.name = "VersionName", .type = SHAPE_STRING},
-	{.name = NULL},
+	{ .name = "Name", .type = SHAPE_STRING, .required = true, .min = 3, .max = 128 },
+	{ .name = "DocumentVersion", .type = SHAPE_STRING },
+	{ .name = "DocumentFormat", .type = SHAPE_STRING, .allowed = formats },
+	{ .name = "VersionName", .type = SHAPE_STRING },
+	{ .name = NULL },
 };
 
 const struct operation ssm_node_operations[] = {
-	{"UpdateInstanceInformation", true, false, information_members,
-	 update_instance_information},
-	{"GetParameters", true, true, parameters_members, get_parameters},
-	{"GetDocument", true, true, document_members, get_document},
-	{NULL, false, false, NULL, NULL},
+	{ "UpdateInstanceInformation", true, false, information_members,
+	  update_instance_information },
+	{ "GetParameters", true, true, parameters_members, get_parameters },
+	{ "GetDocument", true, true, document_members, get_document },
+	{ NULL, false, false, NULL, NULL },
 };

@@ -54,7 +54,7 @@ check_hash(struct exchange *ex, const struct document *doc)
 static const struct document *
 find_document(struct exchange *ex)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	const struct document *doc =
 		documents_find(ex->sb->documents,
 			       bare_name(json_str(ex->request, "DocumentName", "")), &e);
@@ -142,11 +142,11 @@ void
 ssm_send_command(struct exchange *ex)
 {
 	struct node *nodes[NODES_MAX];
-	struct command_spec spec = {.nodes = nodes};
+	struct command_spec spec = { .nodes = nodes };
 	const struct document *doc = find_document(ex);
 	const json_t *ids = doc ? instance_ids(ex) : NULL;
 	autojson json_t *parameters = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	struct command *cmd;
 
 	if (!ids || !find_nodes(ex, ids, &spec))

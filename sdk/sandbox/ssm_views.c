@@ -92,7 +92,9 @@ view_command(const struct command *cmd)
 	json_object_set_new(out, "ServiceRole", json_string(cmd->service_role));
 	json_object_set_new(out, "NotificationConfig", notification(cmd));
 	json_object_set_new(out, "CloudWatchOutputConfig", log_config(cmd));
-	json_object_set_new(out, "TimeoutSeconds", json_integer(cmd->timeout_s));
+	/* The control socket may queue with less than an operator could ask for. */
+	json_object_set_new(out, "TimeoutSeconds",
+			    json_integer(cmd->timeout_s < 30 ? 30 : cmd->timeout_s));
 	json_object_set_new(out, "OutputS3Region", json_string(cmd->sb->set.region));
 	return out;
 }
@@ -217,8 +219,8 @@ view_result(const struct invocation *inv, const struct plugin *p)
 json_t *
 view_node(const struct node *node, int64_t now_ms)
 {
-	static const char *const copied[] = {"AgentVersion",	"PlatformType", "PlatformName",
-					     "PlatformVersion", "IPAddress",	"ComputerName"};
+	static const char *const copied[] = { "AgentVersion",	 "PlatformType", "PlatformName",
+					      "PlatformVersion", "IPAddress",	 "ComputerName" };
 	bool online = now_ms - node->last_ping_ms < ONLINE_MS;
 	bool managed = text_starts(node->id, "mi-");
 	json_t *out = json_pack("{s:s, s:s, s:o, s:b, s:s, s:s, s:s}", "InstanceId", node->id,

@@ -160,7 +160,7 @@ struct plugin *invocation_plugin(struct invocation *inv, const char *name);
 struct plugin *invocation_add_plugin(struct invocation *inv, const char *name, const char *action);
 
 /* replies.c: checks a reply's payload and takes it over. 0 or -EINVAL. */
-int reply_apply(struct message *msg, const char *payload, struct err *e);
+int reply_apply(struct message *msg, const json_t *payload, struct err *e);
 
 /* messages.c */
 struct message *message_new(struct sandbox *sb, struct node *node, const char *id,

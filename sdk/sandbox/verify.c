@@ -89,7 +89,7 @@ query_value(const char *query, const char *name)
 static int
 split_credential(struct claim *c, const char *credential)
 {
-	char **fields[] = {&c->key_id, &c->date, &c->region, &c->service, &c->end};
+	char **fields[] = { &c->key_id, &c->date, &c->region, &c->service, &c->end };
 	const char *p = credential;
 
 	for (size_t i = 0; i < NELEMS(fields); i++) {
@@ -481,7 +481,7 @@ signature_of(const struct claim *c, const char *secret, const char *canonical_ha
 	     char ret[DIGEST_SHA256_HEX_SIZE])
 {
 	autosecret char *first = xasprintf("AWS4%s", secret);
-	const char *chain[] = {c->date, c->region, c->service, c->end};
+	const char *chain[] = { c->date, c->region, c->service, c->end };
 	unsigned char key[DIGEST_SHA256_SIZE];
 	autofree char *text = xasprintf(ALGORITHM "\n%s\n%s/%s/%s/%s\n%s", c->stamp, c->date,
 					c->region, c->service, c->end, canonical_hash);
@@ -536,7 +536,7 @@ int
 verify_check(const struct verify_request *r, const struct verify_rules *rules,
 	     struct verify_result *ret)
 {
-	struct claim c = {0};
+	struct claim c = { 0 };
 	int err;
 
 	memset(ret, 0, sizeof(*ret));
@@ -550,8 +550,8 @@ verify_check(const struct verify_request *r, const struct verify_rules *rules,
 void
 verify_key_id(const struct verify_request *r, char *ret, size_t ret_size)
 {
-	struct verify_result ignored = {0};
-	struct claim c = {0};
+	struct verify_result ignored = { 0 };
+	struct claim c = { 0 };
 
 	claim_read(&c, r, &ignored);
 	snprintf(ret, ret_size, "%s", c.key_id ? c.key_id : "");

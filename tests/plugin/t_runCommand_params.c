@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters: merging, {{ name }}, allowedPattern: plugins/runCommand/{params,validate,pattern}.c. */
+/* Parameters: merging, {{ name }}, allowedPattern: plugins/runCommand/{params,validate,pattern}.c.
+ */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 static json_t *
 parse(const char *text)
 {
-	struct err e = { 0, "" };
+	struct err e = {0, ""};
 	json_t *v = json_parse(text, strlen(text), "test", &e);
 
 	ck_assert_msg(v != NULL, "%s", e.text);
@@ -41,11 +42,13 @@ START_TEST(test_merge)
 {
 	autojson json_t *defs = parse("{\"a\":{\"default\":1},\"b\":{},\"x_y\":{\"default\":\"d\"},"
 				      "\"c\":{\"default\":2},\"n\":{\"default\":5}}");
-	autojson json_t *given = parse("{\"a\":7,\"x_y\":\"s\",\"extra\":\"e\",\"\":1,\"q-r\":2,\"n\":null}");
+	autojson json_t *given =
+		parse("{\"a\":7,\"x_y\":\"s\",\"extra\":\"e\",\"\":1,\"q-r\":2,\"n\":null}");
 	autojson json_t *got = params_merge(defs, given), *none = params_merge(NULL, NULL);
 	autofree char *text = json_text_sorted(got);
 
-	ck_assert_str_eq(text, "{\"a\":7,\"b\":null,\"c\":2,\"extra\":\"e\",\"n\":null,\"x_y\":\"d\"}");
+	ck_assert_str_eq(text,
+			 "{\"a\":7,\"b\":null,\"c\":2,\"extra\":\"e\",\"n\":null,\"x_y\":\"d\"}");
 	ck_assert_uint_eq(json_object_size(none), 0);
 }
 END_TEST
@@ -53,8 +56,9 @@ END_TEST
 /* spec/03 2.6: the whole string gives the typed value. */
 START_TEST(test_whole)
 {
-	static const char *const v = "{\"s\":\"x\",\"l\":[\"a\",\"b\"],\"n\":5,\"t\":true,\"z\":null,"
-				     "\"o\":{\"k\":[1]}}";
+	static const char *const v =
+		"{\"s\":\"x\",\"l\":[\"a\",\"b\"],\"n\":5,\"t\":true,\"z\":null,"
+		"\"o\":{\"k\":[1]}}";
 
 	check_fill(v, "\"{{s}}\"", "\"x\"");
 	check_fill(v, "\"{{ l }}\"", "[\"a\",\"b\"]");
@@ -62,7 +66,8 @@ START_TEST(test_whole)
 	check_fill(v, "\"{{ t}}\"", "true");
 	check_fill(v, "\"{{z }}\"", "null");
 	check_fill(v, "\"{{o}}\"", "{\"k\":[1]}");
-	check_fill(v, "[\"{{l}}\",{\"{{s}}\":\"{{ o }}\"}]", "[[\"a\",\"b\"],{\"{{s}}\":{\"k\":[1]}}]");
+	check_fill(v, "[\"{{l}}\",{\"{{s}}\":\"{{ o }}\"}]",
+		   "[[\"a\",\"b\"],{\"{{s}}\":{\"k\":[1]}}]");
 	check_fill(v, "[1,null,true,1.5]", "[1,null,true,1.5]");
 }
 END_TEST
@@ -71,8 +76,10 @@ END_TEST
 START_TEST(test_embedded)
 {
 	static const char *const v =
-		"{\"s\":\"it's \\\"x\\\"\",\"l\":[\"a<b\",\"&\"],\"n\":1000000,\"t\":false,\"z\":null,"
-		"\"o\":{\"b\":1,\"a\":\">\"},\"f\":1e21,\"g\":0.5,\"h\":1e-7,\"big\":9007199254740993}";
+		"{\"s\":\"it's "
+		"\\\"x\\\"\",\"l\":[\"a<b\",\"&\"],\"n\":1000000,\"t\":false,\"z\":null,"
+		"\"o\":{\"b\":1,\"a\":\">\"},\"f\":1e21,\"g\":0.5,\"h\":1e-7,\"big\":"
+		"9007199254740993}";
 
 	check_fill(v, "\"echo {{ s }}!\"", "\"echo it's \\\"x\\\"!\"");
 	check_fill(v, "\"-{{l}}\"", "\"-[\\\"a\\\\u003cb\\\",\\\"\\\\u0026\\\"]\"");
@@ -111,7 +118,9 @@ START_TEST(test_unknown)
 	check_fill(v, "\"{{}} {{ }} {{ b\"", "\"{{}} {{ }} {{ b\"");
 	check_fill(v, "\"{{ b c }}{{ {{b}} }}\"", "\"{{ b c }}{{ B }}\"");
 	check_fill(v, "\"{{x.y}} {{xzy}}\"", "\"dot {{xzy}}\"");
-	check_fill(v, "\"{{b\\u000b}} {{\\u00a0b}}\"", "\"{{b\\u000b}} {{\xc2\xa0" "b}}\"");
+	check_fill(v, "\"{{b\\u000b}} {{\\u00a0b}}\"",
+		   "\"{{b\\u000b}} {{\xc2\xa0"
+		   "b}}\"");
 	check_fill(v, "\"{{ssm:b}} {{b}}\"", "\"{{ssm:b}} B\"");
 	check_fill("{}", "\"{{b}}\"", "\"{{b}}\"");
 	check_fill(v, "\"a\\u0000{{b}}\\u0000\"", "\"a\\u0000B\\u0000\"");
@@ -181,78 +190,79 @@ START_TEST(test_matches)
 		const char *pattern, *text;
 		int want;
 	} cases[] = {
-		{ "^yes$", "yes", 1 },
-		{ "^yes$", "no", 0 },
-		{ "^yes$", "yes\n", 0 }, /* '$' is the very end */
-		{ "(?m)^yes$", "no\nyes\n", 1 },
-		{ "(?m)^a$|(?-m:b$)", "b\n", 0 },
-		{ "(?m:a$)", "a\nb", 1 },
-		{ "((?m)x)a$", "xa\n", 0 },
-		{ "b", "abc", 1 },
-		{ "", "", 1 },
-		{ "^$", "x", 0 },
-		{ "a|", "zzz", 1 },
-		{ ".", "\n", 0 },
-		{ "(?s).", "\n", 1 },
-		{ "(?s:.)", "\n", 1 },
-		{ ".", "\r", 1 },
-		{ "^.$", "\xe2\x82\xac", 1 },
-		{ "^[^a]$", "\xe2\x82\xac", 1 },
-		{ "\\s", "\v", 0 }, /* no vertical tab */
-		{ "[\\s]", "\v", 0 },
-		{ "\\S", "\v", 1 },
-		{ "^[\\S]$", "\v", 1 },
-		{ "^[^\\s]$", "\v", 1 },
-		{ "\\v", "\v", 1 }, /* only that one */
-		{ "\\v", "\n", 0 },
-		{ "\\d", "\xd9\xa3", 0 }, /* digits are ASCII */
-		{ "^\\D$", "\xd9\xa3", 1 },
-		{ "^\\w+$", "aZ_9", 1 },
-		{ "\\w", "\xc3\xa9", 0 },
-		{ "^[\\W]$", "\xc3\xa9", 1 },
-		{ "\\bfoo\\b", "a foo b", 1 },
-		{ "\\bfoo\\b", "afoob", 0 },
-		{ "\\Afoo\\z", "foo", 1 },
-		{ "\\Afoo\\z", "foo\n", 0 },
-		{ "(?i)straSSe", "STRAsse", 1 },
-		{ "(?i:\xc3\xa9)", "\xc3\x89", 1 },
-		{ "a(?i)b|c", "C", 1 },
-		{ "(?-i)A", "a", 0 },
-		{ "(?U)^a+$", "aaa", 1 },
-		{ "(?P<n>a)(?:b)(?<m>c)", "abc", 1 },
-		{ "a{2,3}", "aa", 1 },
-		{ "^a{2,3}$", "aaaa", 0 },
-		{ "^a{,3}$", "a{,3}", 1 }, /* a literal brace */
-		{ "^a{x}$", "a{x}", 1 },
-		{ "{", "{", 1 },
-		{ "a{2}?", "aa", 1 },
-		{ "a*?b+?c??", "b", 1 },
-		{ "^*x", "x", 1 },
-		{ "[]a]+", "]", 1 },
-		{ "[^]a]", "]", 0 },
-		{ "^[a-]$", "-", 1 },
-		{ "^[-a]$", "-", 1 },
-		{ "^[[:alpha:][:digit:]_]+$", "aB3_", 1 },
-		{ "[[:^alpha:]]", "abc", 0 },
-		{ "^[a[:x]+$", "[:x", 1 },
-		{ "^[[]$", "[", 1 },
-		{ "^[\\]\\-\\\\]+$", "]-\\", 1 },
-		{ "^\\x41\\x{42}\\103\\x{20ac}$", "ABC\xe2\x82\xac", 1 },
-		{ "^\\Qa.b*\\E+$", "a.b***", 1 },
-		{ "\\Q(", "(", 1 },
-		{ "^\\pL\\p{Lu}\\P{Lu}\\p{^Lu}$", "aBcd", 1 },
-		{ "^\\p{Greek}+$", "\xce\xb1\xce\xb2", 1 },
-		{ "^[\\p{Greek}x]+$", "\xce\xb1x", 1 },
-		{ "\\p{Any}", "x", 1 },
-		{ "^\\.\\*\\_\\ \\/$", ".*_ /", 1 },
-		{ "#", "#", 1 },
-		{ "a b", "a b", 1 },
-		{ "(a|ab)(c|bcd)(d*)", "abcd", 1 },
-		{ "([1-9][0-9]{0,4})|(1[0-6][0-9]{4})|(172800)", "3600", 1 },
-		{ "([1-9][0-9]{0,4})|(1[0-6][0-9]{4})|(172800)", "x", 0 },
-		{ "^[^\"]*$", "say \"x\"", 0 },
-		{ "^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 0 },
-		{ "^(\\w+\\s?)*$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", 0 },
+		{"^yes$", "yes", 1},
+		{"^yes$", "no", 0},
+		{"^yes$", "yes\n", 0}, /* '$' is the very end */
+		{"(?m)^yes$", "no\nyes\n", 1},
+		{"(?m)^a$|(?-m:b$)", "b\n", 0},
+		{"(?m:a$)", "a\nb", 1},
+		{"((?m)x)a$", "xa\n", 0},
+		{"b", "abc", 1},
+		{"", "", 1},
+		{"^$", "x", 0},
+		{"a|", "zzz", 1},
+		{".", "\n", 0},
+		{"(?s).", "\n", 1},
+		{"(?s:.)", "\n", 1},
+		{".", "\r", 1},
+		{"^.$", "\xe2\x82\xac", 1},
+		{"^[^a]$", "\xe2\x82\xac", 1},
+		{"\\s", "\v", 0}, /* no vertical tab */
+		{"[\\s]", "\v", 0},
+		{"\\S", "\v", 1},
+		{"^[\\S]$", "\v", 1},
+		{"^[^\\s]$", "\v", 1},
+		{"\\v", "\v", 1}, /* only that one */
+		{"\\v", "\n", 0},
+		{"\\d", "\xd9\xa3", 0}, /* digits are ASCII */
+		{"^\\D$", "\xd9\xa3", 1},
+		{"^\\w+$", "aZ_9", 1},
+		{"\\w", "\xc3\xa9", 0},
+		{"^[\\W]$", "\xc3\xa9", 1},
+		{"\\bfoo\\b", "a foo b", 1},
+		{"\\bfoo\\b", "afoob", 0},
+		{"\\Afoo\\z", "foo", 1},
+		{"\\Afoo\\z", "foo\n", 0},
+		{"(?i)straSSe", "STRAsse", 1},
+		{"(?i:\xc3\xa9)", "\xc3\x89", 1},
+		{"a(?i)b|c", "C", 1},
+		{"(?-i)A", "a", 0},
+		{"(?U)^a+$", "aaa", 1},
+		{"(?P<n>a)(?:b)(?<m>c)", "abc", 1},
+		{"a{2,3}", "aa", 1},
+		{"^a{2,3}$", "aaaa", 0},
+		{"^a{,3}$", "a{,3}", 1}, /* a literal brace */
+		{"^a{x}$", "a{x}", 1},
+		{"{", "{", 1},
+		{"a{2}?", "aa", 1},
+		{"a*?b+?c??", "b", 1},
+		{"^*x", "x", 1},
+		{"[]a]+", "]", 1},
+		{"[^]a]", "]", 0},
+		{"^[a-]$", "-", 1},
+		{"^[-a]$", "-", 1},
+		{"^[[:alpha:][:digit:]_]+$", "aB3_", 1},
+		{"[[:^alpha:]]", "abc", 0},
+		{"^[a[:x]+$", "[:x", 1},
+		{"^[[]$", "[", 1},
+		{"^[\\]\\-\\\\]+$", "]-\\", 1},
+		{"^\\x41\\x{42}\\103\\x{20ac}$", "ABC\xe2\x82\xac", 1},
+		{"^\\Qa.b*\\E+$", "a.b***", 1},
+		{"\\Q(", "(", 1},
+		{"^\\pL\\p{Lu}\\P{Lu}\\p{^Lu}$", "aBcd", 1},
+		{"^\\p{Greek}+$", "\xce\xb1\xce\xb2", 1},
+		{"^[\\p{Greek}x]+$", "\xce\xb1x", 1},
+		{"\\p{Any}", "x", 1},
+		{"^\\.\\*\\_\\ \\/$", ".*_ /", 1},
+		{"#", "#", 1},
+		{"a b", "a b", 1},
+		{"(a|ab)(c|bcd)(d*)", "abcd", 1},
+		{"([1-9][0-9]{0,4})|(1[0-6][0-9]{4})|(172800)", "3600", 1},
+		{"([1-9][0-9]{0,4})|(1[0-6][0-9]{4})|(172800)", "x", 0},
+		{"^[^\"]*$", "say \"x\"", 0},
+		{"^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 0},
+		{"^(\\w+\\s?)*$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
+		 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -266,71 +276,72 @@ START_TEST(test_refused)
 	static const struct {
 		const char *pattern, *want;
 	} cases[] = {
-		{ "(?!a)", "invalid or unsupported Perl syntax: `(?!`" }, /* spec/03 2.8 */
-		{ "x(?=a)", "invalid or unsupported Perl syntax: `(?=`" },
-		{ "(?<=a)b", "invalid or unsupported Perl syntax: `(?<`" },
-		{ "(?<!a)b", "invalid or unsupported Perl syntax: `(?<`" },
-		{ "(?>a)", "invalid or unsupported Perl syntax: `(?>`" },
-		{ "(?R)", "invalid or unsupported Perl syntax: `(?R`" },
-		{ "(a)(?1)", "invalid or unsupported Perl syntax: `(?1`" },
-		{ "(?&n)", "invalid or unsupported Perl syntax: `(?&`" },
-		{ "(?P>n)", "invalid or unsupported Perl syntax: `(?P`" },
-		{ "(?P=n)", "invalid or unsupported Perl syntax: `(?P`" },
-		{ "(?C1)", "invalid or unsupported Perl syntax: `(?C`" },
-		{ "(?|a|b)", "invalid or unsupported Perl syntax: `(?|`" },
-		{ "(?#x)", "invalid or unsupported Perl syntax: `(?#`" },
-		{ "(?x)a", "invalid or unsupported Perl syntax: `(?x`" },
-		{ "(?(1)a)", "invalid or unsupported Perl syntax: `(?(`" },
-		{ "(?i", "missing closing ): `(?i`" },
-		{ "(?-)a", "invalid or unsupported Perl syntax: `(?-)`" },
-		{ "(?P<>a)", "invalid named capture: `(?P<>`" },
-		{ "(?P<a-b>c)", "invalid named capture: `(?P<a-`" },
-		{ "(*UTF)a", "missing argument to repetition operator: `*`" },
-		{ "(*FAIL)", "missing argument to repetition operator: `*`" },
-		{ "(a)\\1", "invalid escape sequence: `\\1`" },
-		{ "\\8", "invalid escape sequence: `\\8`" },
-		{ "\\g{1}", "invalid escape sequence: `\\g`" },
-		{ "\\k<a>", "invalid escape sequence: `\\k`" },
-		{ "a\\Kb", "invalid escape sequence: `\\K`" },
-		{ "\\Ga", "invalid escape sequence: `\\G`" },
-		{ "a\\Z", "invalid escape sequence: `\\Z`" },
-		{ "\\R", "invalid escape sequence: `\\R`" },
-		{ "\\X", "invalid escape sequence: `\\X`" },
-		{ "\\h", "invalid escape sequence: `\\h`" },
-		{ "\\N", "invalid escape sequence: `\\N`" },
-		{ "\\C", "invalid escape sequence: `\\C`" },
-		{ "\\E", "invalid escape sequence: `\\E`" },
-		{ "[\\b]", "invalid escape sequence: `\\b`" },
-		{ "\\x4", "invalid escape sequence: `\\x4`" },
-		{ "\\x{110000}", "invalid escape sequence: `\\x{110000`" },
-		{ "\\\xe2\x82\xac", "invalid escape sequence: `\\\xe2\x82\xac`" },
-		{ "a\\", "trailing backslash at end of expression: ``" },
-		{ "a++", "invalid nested repetition operator: `++`" },
-		{ "a*+", "invalid nested repetition operator: `*+`" },
-		{ "a**", "invalid nested repetition operator: `**`" },
-		{ "a{2}+", "invalid nested repetition operator: `{2}+`" },
-		{ "a???", "invalid nested repetition operator: `\?\?\?`" },
-		{ "*a", "missing argument to repetition operator: `*`" },
-		{ "a|*", "missing argument to repetition operator: `*`" },
-		{ "(?i)+", "missing argument to repetition operator: `+`" },
-		{ "a{1001}", "invalid repeat count: `{1001}`" },
-		{ "a{3,2}", "invalid repeat count: `{3,2}`" },
-		{ "(a", "missing closing ): `(a`" },
-		{ "a)", "unexpected ): `a)`" },
-		{ "[a", "missing closing ]: `[a`" },
-		{ "[]", "missing closing ]: `[]`" },
-		{ "[b-a]", "invalid character class range: `b-a`" },
-		{ "[a-\\d]", "invalid escape sequence: `\\d`" },
-		{ "[[:foo:]]", "invalid character class range: `[:foo:]`" },
-		{ "[[:<:]]", "invalid character class range: `[:<:]`" },
-		{ "\\p{a-b}", "invalid character class range: `\\p{a-b}`" },
-		{ "\\p", "invalid character class range: `\\p`" },
-		{ "\\p{L", "invalid character class range: `\\p{L`" },
+		{"(?!a)", "invalid or unsupported Perl syntax: `(?!`"}, /* spec/03 2.8 */
+		{"x(?=a)", "invalid or unsupported Perl syntax: `(?=`"},
+		{"(?<=a)b", "invalid or unsupported Perl syntax: `(?<`"},
+		{"(?<!a)b", "invalid or unsupported Perl syntax: `(?<`"},
+		{"(?>a)", "invalid or unsupported Perl syntax: `(?>`"},
+		{"(?R)", "invalid or unsupported Perl syntax: `(?R`"},
+		{"(a)(?1)", "invalid or unsupported Perl syntax: `(?1`"},
+		{"(?&n)", "invalid or unsupported Perl syntax: `(?&`"},
+		{"(?P>n)", "invalid or unsupported Perl syntax: `(?P`"},
+		{"(?P=n)", "invalid or unsupported Perl syntax: `(?P`"},
+		{"(?C1)", "invalid or unsupported Perl syntax: `(?C`"},
+		{"(?|a|b)", "invalid or unsupported Perl syntax: `(?|`"},
+		{"(?#x)", "invalid or unsupported Perl syntax: `(?#`"},
+		{"(?x)a", "invalid or unsupported Perl syntax: `(?x`"},
+		{"(?(1)a)", "invalid or unsupported Perl syntax: `(?(`"},
+		{"(?i", "missing closing ): `(?i`"},
+		{"(?-)a", "invalid or unsupported Perl syntax: `(?-)`"},
+		{"(?P<>a)", "invalid named capture: `(?P<>`"},
+		{"(?P<a-b>c)", "invalid named capture: `(?P<a-`"},
+		{"(*UTF)a", "missing argument to repetition operator: `*`"},
+		{"(*FAIL)", "missing argument to repetition operator: `*`"},
+		{"(a)\\1", "invalid escape sequence: `\\1`"},
+		{"\\8", "invalid escape sequence: `\\8`"},
+		{"\\g{1}", "invalid escape sequence: `\\g`"},
+		{"\\k<a>", "invalid escape sequence: `\\k`"},
+		{"a\\Kb", "invalid escape sequence: `\\K`"},
+		{"\\Ga", "invalid escape sequence: `\\G`"},
+		{"a\\Z", "invalid escape sequence: `\\Z`"},
+		{"\\R", "invalid escape sequence: `\\R`"},
+		{"\\X", "invalid escape sequence: `\\X`"},
+		{"\\h", "invalid escape sequence: `\\h`"},
+		{"\\N", "invalid escape sequence: `\\N`"},
+		{"\\C", "invalid escape sequence: `\\C`"},
+		{"\\E", "invalid escape sequence: `\\E`"},
+		{"[\\b]", "invalid escape sequence: `\\b`"},
+		{"\\x4", "invalid escape sequence: `\\x4`"},
+		{"\\x{110000}", "invalid escape sequence: `\\x{110000`"},
+		{"\\\xe2\x82\xac", "invalid escape sequence: `\\\xe2\x82\xac`"},
+		{"a\\", "trailing backslash at end of expression: ``"},
+		{"a++", "invalid nested repetition operator: `++`"},
+		{"a*+", "invalid nested repetition operator: `*+`"},
+		{"a**", "invalid nested repetition operator: `**`"},
+		{"a{2}+", "invalid nested repetition operator: `{2}+`"},
+		{"a???", "invalid nested repetition operator: `\?\?\?`"},
+		{"*a", "missing argument to repetition operator: `*`"},
+		{"a|*", "missing argument to repetition operator: `*`"},
+		{"(?i)+", "missing argument to repetition operator: `+`"},
+		{"a{1001}", "invalid repeat count: `{1001}`"},
+		{"a{3,2}", "invalid repeat count: `{3,2}`"},
+		{"(a", "missing closing ): `(a`"},
+		{"a)", "unexpected ): `a)`"},
+		{"[a", "missing closing ]: `[a`"},
+		{"[]", "missing closing ]: `[]`"},
+		{"[b-a]", "invalid character class range: `b-a`"},
+		{"[a-\\d]", "invalid escape sequence: `\\d`"},
+		{"[[:foo:]]", "invalid character class range: `[:foo:]`"},
+		{"[[:<:]]", "invalid character class range: `[:<:]`"},
+		{"\\p{a-b}", "invalid character class range: `\\p{a-b}`"},
+		{"\\p", "invalid character class range: `\\p`"},
+		{"\\p{L", "invalid character class range: `\\p{L`"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		autofree char *reason = NULL;
-		struct pattern *p = pattern_new(cases[i].pattern, strlen(cases[i].pattern), &reason);
+		struct pattern *p =
+			pattern_new(cases[i].pattern, strlen(cases[i].pattern), &reason);
 
 		ck_assert_msg(p == NULL, "/%s/ was taken", cases[i].pattern);
 		ck_assert_str_eq(reason, cases[i].want);
@@ -341,8 +352,8 @@ END_TEST
 /* Long inputs: every pattern is taken or refused, and matching ends. */
 START_TEST(test_large_patterns)
 {
-	static const char *const parts[] = { "(", "(?:a|", "[", "a?", "\\", "a{1000}", "(a{1000}){10}", "x*",
-					     "{", "\\Q" };
+	static const char *const parts[] = {"(",       "(?:a|",		"[",  "a?", "\\",
+					    "a{1000}", "(a{1000}){10}", "x*", "{",  "\\Q"};
 	autofree char *text = xmalloc(1 << 20);
 
 	memset(text, 'a', (1 << 20) - 1);
@@ -381,15 +392,20 @@ check_trace(const char *definitions, const char *values, const char *want)
 }
 
 #define ALL "all errors during param validation errors: "
-#define THROWN(name) "error thrown in 'AllowedRegexParamValidator' while validating parameter /" name "/: "
+#define THROWN(name) \
+	"error thrown in 'AllowedRegexParamValidator' while validating parameter /" name "/: "
 
 /* spec/03 2.8 */
 START_TEST(test_validator)
 {
-	check_trace("{\"user\":{\"type\":\"String\",\"allowedPattern\":\"^yes$\"}}", "{\"user\":\"no\"}",
-		    ALL THROWN("user") "parameter value /no/ does not match the allowed pattern /^yes$/");
+	check_trace(
+		"{\"user\":{\"type\":\"String\",\"allowedPattern\":\"^yes$\"}}",
+		"{\"user\":\"no\"}",
+		ALL THROWN(
+			"user") "parameter value /no/ does not match the allowed pattern /^yes$/");
 	check_trace("{\"user\":{\"allowedPattern\":\"^yes$\"}}", "{\"user\":\"yes\"}", NULL);
-	check_trace("{\"user\":{\"allowedPattern\":\"\"},\"o\":{}}", "{\"user\":\"yes\",\"o\":null}", NULL);
+	check_trace("{\"user\":{\"allowedPattern\":\"\"},\"o\":{}}",
+		    "{\"user\":\"yes\",\"o\":null}", NULL);
 	check_trace("{\"a\":{\"type\":\"String\",\"allowedPattern\":\"x\"}}", "{\"a\":null}",
 		    ALL THROWN("a") "invalid parameter type String with parameter value <nil>");
 	check_trace("{\"a\":{\"type\":\"Integer\",\"allowedPattern\":\"x\"}}", "{\"a\":1000000}",
@@ -402,14 +418,18 @@ START_TEST(test_validator)
 		    ALL THROWN("a") "invalid parameter type Integer with parameter value 1e-05");
 	check_trace("{\"a\":{\"type\":\"Boolean\",\"allowedPattern\":\"x\"}}", "{\"a\":true}",
 		    ALL THROWN("a") "invalid parameter type Boolean with parameter value true");
-	check_trace("{\"a\":{\"allowedPattern\":\"^[a-z]$\"},\"b\":{\"allowedPattern\":\"^[0-9]$\"}}",
-		    "{\"a\":[\"x\",\"Y\",\"Z\"],\"b\":[1,22]}",
-		    ALL THROWN("a") "parameter value /Y/ does not match the allowed pattern /^[a-z]$/\n"
-		    THROWN("b") "parameter value /22/ does not match the allowed pattern /^[0-9]$/");
+	check_trace(
+		"{\"a\":{\"allowedPattern\":\"^[a-z]$\"},\"b\":{\"allowedPattern\":\"^[0-9]$\"}}",
+		"{\"a\":[\"x\",\"Y\",\"Z\"],\"b\":[1,22]}",
+		ALL THROWN("a") "parameter value /Y/ does not match the allowed pattern "
+				"/^[a-z]$/\n" THROWN("b") "parameter value /22/ does not match the "
+							  "allowed pattern /^[0-9]$/");
 	check_trace("{\"a\":{\"allowedPattern\":\"^.\\\"k\\\":1.$\"}}", "{\"a\":{\"k\":1}}", NULL);
-	check_trace("{\"a\":{\"allowedPattern\":\"(?!x)\"}}", "{\"a\":\"v\"}",
-		    ALL THROWN("a") "encountered error while compiling allowed pattern - internal error: "
-				    "error parsing regexp: invalid or unsupported Perl syntax: `(?!`");
+	check_trace(
+		"{\"a\":{\"allowedPattern\":\"(?!x)\"}}", "{\"a\":\"v\"}",
+		ALL THROWN(
+			"a") "encountered error while compiling allowed pattern - internal error: "
+			     "error parsing regexp: invalid or unsupported Perl syntax: `(?!`");
 }
 END_TEST
 

@@ -9,12 +9,13 @@
 #include "core/base/text.h"
 #include "plugins/runCommand/reply.h"
 
-#define A "{\"lang\":\"en-US\",\"name\":\"amazon-ssm-agent\",\"os\":\"linux\",\"osver\":\"1\"," \
-	  "\"ver\":\"3.3.987.0\"}"
+#define A                                                                                     \
+	"{\"lang\":\"en-US\",\"name\":\"amazon-ssm-agent\",\"os\":\"linux\",\"osver\":\"1\"," \
+	"\"ver\":\"3.3.987.0\"}"
 #define CMD "01234567-890a-bcde-f012-34567890abcd"
 
-static struct reply_agent agent = { "en-US", "amazon-ssm-agent", "linux",
-				    "1",     "3.3.987.0",	 REPLY_CHANNEL_UNKNOWN };
+static struct reply_agent agent = {"en-US", "amazon-ssm-agent", "linux",
+				   "1",	    "3.3.987.0",	REPLY_CHANNEL_UNKNOWN};
 
 static int64_t
 ms(const char *stamp)
@@ -36,7 +37,10 @@ static struct result
 make(const char *id, enum status status, int code, const char *output, const char *out,
      const char *err)
 {
-	struct result r = { .id = id, .action = "aws:runShellScript", .status = status, .code = code };
+	struct result r = {.id = id,
+			   .action = "aws:runShellScript",
+			   .status = status,
+			   .code = code};
 
 	set(&r.output, &r.output_len, output);
 	set(&r.standard_output, &r.standard_output_len, out);
@@ -58,7 +62,8 @@ check(char *got, size_t len, const char *want)
 /* spec/03 10.1 */
 START_TEST(test_one_step)
 {
-	struct result r = make("say", STATUS_SUCCESS, 0, "hello\n" CMD "\n", "hello\n" CMD "\n", "");
+	struct result r =
+		make("say", STATUS_SUCCESS, 0, "hello\n" CMD "\n", "hello\n" CMD "\n", "");
 	static const char *const want =
 		"{\"additionalInfo\":{\"agent\":" A ",\"dateTime\":\"2024-10-21T18:08:11.950Z\","
 		"\"runId\":\"\",\"runtimeStatusCounts\":{\"Success\":1}},"
@@ -69,14 +74,15 @@ START_TEST(test_one_step)
 		"\"endDateTime\":\"2024-10-21T18:08:11.949Z\",\"outputS3BucketName\":\"\","
 		"\"outputS3KeyPrefix\":\"\",\"stepName\":\"\","
 		"\"standardOutput\":\"hello\\n" CMD "\\n\",\"standardError\":\"\"}}}";
-	static const enum status states[] = { STATUS_IN_PROGRESS, STATUS_SUCCESS };
+	static const enum status states[] = {STATUS_IN_PROGRESS, STATUS_SUCCESS};
 
 	for (size_t i = 0; i < 2; i++) {
 		const char *mark = strstr(want, "%s");
 		autofree char *text = xasprintf("%.*s%s%s", (int)(mark - want), want,
 						status_name(states[i]), mark + 2);
 		size_t len;
-		char *got = reply_results(&agent, ms("2024-10-21T18:08:11.950Z"), states[i], &r, 1, i, &len);
+		char *got = reply_results(&agent, ms("2024-10-21T18:08:11.950Z"), states[i], &r, 1,
+					  i, &len);
 
 		check(got, len, text);
 	}
@@ -89,8 +95,8 @@ START_TEST(test_bucket)
 {
 	struct result r =
 		make("aws:runShellScript", STATUS_FAILED, 3,
-		     "one\n\n----------ERROR-------\noops\nfailed to run commands: exit status 3", "one\n",
-		     "oops\nfailed to run commands: exit status 3");
+		     "one\n\n----------ERROR-------\noops\nfailed to run commands: exit status 3",
+		     "one\n", "oops\nfailed to run commands: exit status 3");
 	size_t len;
 	char *got;
 
@@ -118,8 +124,8 @@ END_TEST
 /* spec/03 10.3, final reply */
 START_TEST(test_many_steps)
 {
-	static const enum status states[] = { STATUS_SKIPPED, STATUS_SUCCESS, STATUS_FAILED, STATUS_SKIPPED,
-					      STATUS_SUCCESS };
+	static const enum status states[] = {STATUS_SKIPPED, STATUS_SUCCESS, STATUS_FAILED,
+					     STATUS_SKIPPED, STATUS_SUCCESS};
 	struct result r[5];
 	size_t len;
 	char *got;
@@ -142,7 +148,8 @@ START_TEST(test_refused)
 {
 	static const char *const trace =
 		"all errors during param validation errors: error thrown in "
-		"'AllowedRegexParamValidator' while validating parameter /user/: parameter value /no/ does "
+		"'AllowedRegexParamValidator' while validating parameter /user/: parameter value "
+		"/no/ does "
 		"not match the allowed pattern /^yes$/";
 	autofree char *want = xasprintf(
 		"{\"additionalInfo\":{\"agent\":" A ",\"dateTime\":\"2024-10-21T18:08:11.950Z\","
@@ -168,8 +175,10 @@ START_TEST(test_variants)
 	on.os = on.version = "";
 	got = reply_results(&on, ms("2024-03-05T07:08:09.052Z"), STATUS_SUCCESS, NULL, 0, 0, &len);
 	check(got, len,
-	      "{\"additionalInfo\":{\"agent\":{\"lang\":\"en-US\",\"name\":\"amazon-ssm-agent\",\"os\":\"\","
-	      "\"osver\":\"1\",\"ver\":\"\"},\"dateTime\":\"2024-03-05T07:08:09.052Z\",\"runId\":\"\","
+	      "{\"additionalInfo\":{\"agent\":{\"lang\":\"en-US\",\"name\":\"amazon-ssm-agent\","
+	      "\"os\":\"\","
+	      "\"osver\":\"1\",\"ver\":\"\"},\"dateTime\":\"2024-03-05T07:08:09.052Z\",\"runId\":"
+	      "\"\","
 	      "\"runtimeStatusCounts\":{},\"ableToOpenMGSConnection\":true},"
 	      "\"documentStatus\":\"Success\",\"documentTraceOutput\":\"\",\"runtimeStatus\":{}}");
 	got = reply_results(&agent, 0, STATUS_FAILED, &r, 1, 0, &len);
@@ -196,8 +205,10 @@ START_TEST(test_escapes)
 	r.standard_output_len = sizeof(bytes) - 1;
 	got = reply_results(&agent, 0, STATUS_SUCCESS, &r, 1, 0, &len);
 	ck_assert_uint_eq(strlen(got), len);
-	ck_assert_ptr_nonnull(strstr(got, "\"standardOutput\":\"\\u003c\\u0026\\u003e\\u0000\\u0001\\\"\\\\\\t"
-					  "\\ufffd\xc3\xa9\\u2028z\""));
+	ck_assert_ptr_nonnull(
+		strstr(got,
+		       "\"standardOutput\":\"\\u003c\\u0026\\u003e\\u0000\\u0001\\\"\\\\\\t"
+		       "\\ufffd\xc3\xa9\\u2028z\""));
 	ck_assert_ptr_nonnull(strstr(got, "\"runtimeStatus\":{\"i\\\"d\":{"));
 	free(got);
 	result_done(&r);
@@ -210,12 +221,13 @@ START_TEST(test_document_status)
 	static const struct {
 		enum status results[3], want;
 	} cases[] = {
-		{ { STATUS_SUCCESS, STATUS_SKIPPED, STATUS_SUCCESS }, STATUS_SUCCESS },
-		{ { STATUS_FAILED, STATUS_SUCCESS_AND_REBOOT, STATUS_TIMED_OUT }, STATUS_SUCCESS_AND_REBOOT },
-		{ { STATUS_TIMED_OUT, STATUS_FAILED, STATUS_CANCELLED }, STATUS_FAILED },
-		{ { STATUS_CANCELLED, STATUS_TIMED_OUT, STATUS_SUCCESS }, STATUS_TIMED_OUT },
-		{ { STATUS_CANCELLED, STATUS_SUCCESS, STATUS_SKIPPED }, STATUS_CANCELLED },
-		{ { STATUS_PASSED_AND_REBOOT, STATUS_SUCCESS, STATUS_SKIPPED }, STATUS_IN_PROGRESS },
+		{{STATUS_SUCCESS, STATUS_SKIPPED, STATUS_SUCCESS}, STATUS_SUCCESS},
+		{{STATUS_FAILED, STATUS_SUCCESS_AND_REBOOT, STATUS_TIMED_OUT},
+		 STATUS_SUCCESS_AND_REBOOT},
+		{{STATUS_TIMED_OUT, STATUS_FAILED, STATUS_CANCELLED}, STATUS_FAILED},
+		{{STATUS_CANCELLED, STATUS_TIMED_OUT, STATUS_SUCCESS}, STATUS_TIMED_OUT},
+		{{STATUS_CANCELLED, STATUS_SUCCESS, STATUS_SKIPPED}, STATUS_CANCELLED},
+		{{STATUS_PASSED_AND_REBOOT, STATUS_SUCCESS, STATUS_SKIPPED}, STATUS_IN_PROGRESS},
 	};
 
 	ck_assert_int_eq(reply_document_status(NULL, 0), STATUS_SUCCESS);
@@ -223,7 +235,7 @@ START_TEST(test_document_status)
 		struct result r[3];
 
 		for (size_t n = 0; n < 3; n++)
-			r[n] = (struct result){ .status = cases[i].results[n] };
+			r[n] = (struct result){.status = cases[i].results[n]};
 		ck_assert_int_eq(reply_document_status(r, 3), cases[i].want);
 	}
 }

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Step by step: decide, run, reply. What a single step does is in step.c. */
+#include "plugins/runCommand/interp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/base/strv.h"
+#include "plugins/runCommand/decide.h"
+#include "plugins/runCommand/step.h"
+
+struct interp {
+	struct ssm *S;
+	struct ssm_message *msg;
+	const struct doc *doc;
+	struct step_context context;
+	struct reply_agent agent;
+	struct result *results; /* one per step id, as the service counts them */
+	size_t count;
+	bool exit_demanded;
+	int32_t reboot; /* SSM_REBOOT or SSM_REBOOT_AGAIN once a step asked for it */
+};
+
+/* Open or closed; anything else is not told. */
+static enum reply_channel
+channel_of(struct ssm *S)
+{
+	const char *state = S->api->info(S, "channel");
+
+	if (state && strcmp(state, "open") == 0)
+		return REPLY_CHANNEL_OPEN;
+	return state && strcmp(state, "closed") == 0 ? REPLY_CHANNEL_CLOSED : REPLY_CHANNEL_UNKNOWN;
+}
+
+struct reply_agent
+interp_agent(struct ssm *S)
+{
+	const char *version = S->api->info(S, "reported-version");
+
+	return (struct reply_agent){"en-US", "amazon-ssm-agent",     "linux",
+				    "1",     version ? version : "", channel_of(S)};
+}
+
+/* ------------------------------------------------------------- object keys */
+
+static void
+add_component(char ***components, const char *start, size_t len)
+{
+	size_t n = strv_len(*components);
+
+	if (len == 0 || (len == 1 && *start == '.'))
+		return;
+	if (len == 2 && strncmp(start, "..", 2) == 0 && n > 0) {
+		free((*components)[n - 1]);
+		(*components)[n - 1] = NULL;
+		return;
+	}
+	strv_push(components, xstrndup(start, len));
+}
+
+/* PREFIX/COMMAND/DESTINATION/ACTION without empty and dotted parts. */
+static char *
+object_prefix(const struct interp *in, const char *prefix, const char *destination,
+	      const char *action)
+{
+	autofree char *folder = doc_without_colons(action);
+	autofree char *path =
+		xasprintf("%s/%s/%s/%s", prefix, in->doc->command_id, destination, folder);
+	autostrv char **components = NULL;
+	autofree char *joined = NULL;
+
+	for (const char *at = path; *at;) {
+		size_t len = strcspn(at, "/");
+
+		add_component(&components, at, len);
+		at += len + (at[len] == '/');
+	}
+	joined = strv_join(components, "/");
+	return prefix[0] == '/' ? xasprintf("/%s", joined) : TAKE(joined);
+}
+
+static void
+name_objects(const struct interp *in, const struct doc_step *s, struct result *r)
+{
+	if (!in->doc->s3_bucket[0])
+		return;
+	r->s3_bucket = xstrdup(in->doc->s3_bucket);
+	r->s3_prefix = object_prefix(in, in->doc->s3_prefix, in->context.destination, s->action);
+	r->step_name = doc_without_colons(doc_folder(s, 0));
+}
+
+/* ---------------------------------------------------------------- results */
+
+/* Steps of equal name share one result, the last (spec/03 10.7). */
+static struct result *
+result_for(struct interp *in, const struct doc_step *s)
+{
+	struct result *r = in->results;
+
+	while (r < in->results + in->count && strcmp(r->id, s->id) != 0)
+		r++;
+	if (r == in->results + in->count)
+		in->count++;
+	result_done(r);
+	r->id = s->id;
+	r->action = s->action;
+	return r;
+}
+
+static int
+send(struct interp *in, char *text, size_t len, bool final)
+{
+	int32_t r = in->S->api->msg_reply(in->S, in->msg, text, len, final);
+
+	if (r < 0)
+		ssm_log(in->S, SSM_ERR, "a reply of %zu bytes is lost: %s", len, strerror(-r));
+	free(text);
+	return r;
+}
+
+/* A step without a name looks like the whole document to the reference, so its reply carries the
+ * document's status; only the last one's can be true. */
+static int
+send_step(struct interp *in, const struct result *r, bool is_last)
+{
+	bool as_document = r->id[0] == '\0' && is_last;
+	enum status document = STATUS_IN_PROGRESS;
+	size_t len;
+	char *text;
+
+	if (as_document)
+		document = reply_document_status(in->results, in->count);
+	text = reply_results(&in->agent, clock_wall_ms(), document, in->results, in->count,
+			     (size_t)(r - in->results), &len);
+	return send(in, text, len, false);
+}
+
+/* After a reboot the command goes on: nothing of it is final yet. */
+static int
+send_last(struct interp *in)
+{
+	size_t len;
+	char *text = reply_results(&in->agent, clock_wall_ms(),
+				   reply_document_status(in->results, in->count), in->results,
+				   in->count, in->count, &len);
+
+	return send(in, text, len, in->reboot == 0);
+}
+
+/* ------------------------------------------------------------------ steps */
+
+static bool
+has_handler(struct interp *in, const char *action)
+{
+	autofree char *capability = xasprintf("action:%s", action);
+
+	return step_is_own(action) || in->S->api->has(in->S, capability) > 0;
+}
+
+static void
+note_demand(struct interp *in, const struct doc_step *s, const struct result *r)
+{
+	if (r->code == 168 || r->code == 169 ||
+	    (r->status == STATUS_FAILED && doc_on_failure(s) == DOC_FLOW_EXIT) ||
+	    (r->status == STATUS_SUCCESS && doc_on_success(s) == DOC_FLOW_EXIT))
+		in->exit_demanded = true;
+}
+
+static void
+set_output(struct result *r, char *text)
+{
+	r->output = text;
+	r->output_len = strlen(text);
+}
+
+static void
+do_step(struct interp *in, const struct doc_step *s, bool is_last, struct result *r)
+{
+	struct decide_facts facts = {in->exit_demanded, is_last, has_handler(in, s->action)};
+	char *text = NULL;
+
+	switch (decide_step(in->doc, s, &facts, &text)) {
+	case DECISION_SKIP:
+		r->status = STATUS_SKIPPED;
+		set_output(r, text);
+		break;
+	case DECISION_FAIL:
+		r->status = STATUS_FAILED;
+		set_output(r, text);
+		break;
+	case DECISION_RUN:
+	default:
+		in->reboot = step_execute(&in->context, s, r);
+		break;
+	}
+}
+
+static int
+visit_step(struct interp *in, size_t i)
+{
+	const struct doc_step *s = &in->doc->steps[i];
+	bool is_last = i + 1 == in->doc->step_count;
+	struct result *r = result_for(in, s);
+
+	r->start_ms = clock_wall_ms();
+	do_step(in, s, is_last, r);
+	r->end_ms = clock_wall_ms();
+	name_objects(in, s, r);
+	note_demand(in, s, r);
+	return send_step(in, r, is_last);
+}
+
+static int32_t
+visit_all(struct interp *in)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < in->doc->step_count && !in->reboot; i++)
+		(void)visit_step(in, i);
+	r = send_last(in);
+	return r < 0 ? r : in->reboot;
+}
+
+int32_t
+interp_run(struct ssm *S, struct ssm_message *msg, const struct doc *d, const char *command_id,
+	   const char *destination)
+{
+	struct interp in = {.S = S, .msg = msg, .doc = d, .agent = interp_agent(S)};
+	const char *folder = S->api->info(S, "work-dir");
+	struct err e = {0, ""};
+	int32_t r;
+
+	in.context = (struct step_context){S, msg, NULL, command_id, destination};
+	in.context.output = output_new(folder ? folder : ".", &e);
+	if (!in.context.output)
+		return ssm_fail(S, e.code, "%s", e.text);
+	in.results = xcalloc(d->step_count, sizeof(*in.results));
+	r = visit_all(&in);
+	for (size_t i = 0; i < in.count; i++)
+		result_done(&in.results[i]);
+	free(in.results);
+	(void)output_free(in.context.output);
+	return r;
+}

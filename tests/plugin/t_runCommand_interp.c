@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From message to replies: the cases of tests/vectors/documents, each naming the paragraph it was
+ * written from. Scripts run for real unless the case plays back how they end. */
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/fs.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/sbuf.h"
+#include "core/base/text.h"
+#include "plugins/runCommand/handle.h"
+#include "tests/plugin/t_runCommand_fake.h"
+
+#define CMD "01234567-890a-bcde-f012-34567890abcd"
+#define NOW "2024-10-21T18:08:11.950Z"
+
+static const char *case_name;
+
+/* ------------------------------------------------------ what is expected */
+
+static json_t *
+agent_info(json_t *counts)
+{
+	return json_pack("{s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:O}", "agent", "lang", "en-US",
+			 "name", "amazon-ssm-agent", "os", "linux", "osver", "1", "ver",
+			 "3.3.987.0", "dateTime", NOW, "runId", "", "runtimeStatusCounts", counts);
+}
+
+/* "out" and "err" of the case are the whole streams; "output" follows from them where it is not
+ * given. */
+static char *
+output_of(const json_t *want)
+{
+	const char *out = json_str(want, "out", ""), *err = json_str(want, "err", "");
+
+	if (json_object_get(want, "output"))
+		return xstrdup(json_str(want, "output", ""));
+	return xasprintf("%s%s%s", out, err[0] ? "\n----------ERROR-------\n" : "", err);
+}
+
+static json_t *
+step_status(const json_t *want)
+{
+	autofree char *output = output_of(want);
+	const char *id = json_str(want, "step", "");
+	const char *action = json_str(want, "action", "aws:runShellScript");
+
+	return json_pack("{s:{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}", id,
+			 "status", json_str(want, "status", "Success"), "code",
+			 json_int(want, "code", 0), "name", action, "output", output,
+			 "startDateTime", NOW, "endDateTime", NOW, "outputS3BucketName",
+			 json_str(want, "bucket", ""), "outputS3KeyPrefix",
+			 json_str(want, "prefix", ""), "stepName", json_str(want, "folder", ""),
+			 "standardOutput", json_str(want, "out", ""), "standardError",
+			 json_str(want, "err", ""));
+}
+
+/* Counts over the ids seen so far: their latest status. */
+static json_t *
+count(const json_t *by_id)
+{
+	json_t *counts = json_object(), *obj = (json_t *)(uintptr_t)by_id;
+	const char *id;
+	json_t *status;
+
+	json_object_foreach(obj, id, status)
+	{
+		json_int_t n =
+			json_integer_value(json_object_get(counts, json_string_value(status)));
+
+		json_object_set_new(counts, json_string_value(status), json_integer(n + 1));
+	}
+	return counts;
+}
+
+static json_t *
+whole(json_t *info, const char *document, const char *trace, json_t *status)
+{
+	return json_pack("{s:o, s:s, s:s, s:o}", "additionalInfo", info, "documentStatus", document,
+			 "documentTraceOutput", trace, "runtimeStatus", status);
+}
+
+static void
+compare(const char *got, json_t *want)
+{
+	autojson json_t *v = json_parse(got, strlen(got), "reply", NULL);
+	autofree char *text = json_text_sorted(want), *sorted = v ? json_text_sorted(v) : NULL;
+
+	ck_assert_ptr_nonnull(v);
+	ck_assert_msg(strcmp(sorted, text) == 0, "%s:\n got %s\nwant %s", case_name, sorted, text);
+	json_decref(want);
+}
+
+static void
+check_steps(const struct fake *f, const json_t *c, json_t **ret_counts, json_t **ret_last)
+{
+	json_t *wanted = json_object_get(c, "replies"), *want;
+	autojson json_t *by_id = json_object();
+	size_t i;
+
+	json_array_foreach(wanted, i, want)
+	{
+		json_object_set_new(by_id, json_str(want, "step", ""),
+				    json_string(json_str(want, "status", "Success")));
+		json_decref(*ret_counts);
+		*ret_counts = count(by_id);
+		*ret_last = want;
+		compare(fake_reply(f, i),
+			whole(agent_info(*ret_counts), json_str(want, "document", "InProgress"), "",
+			      step_status(want)));
+	}
+	if (json_object_size(by_id) != 1)
+		*ret_last = NULL;
+}
+
+static void
+check_final(const struct fake *f, const json_t *c)
+{
+	autojson json_t *counts = json_object();
+	size_t n = json_array_size(json_object_get(c, "replies"));
+	json_t *last = NULL;
+	int32_t result = (int32_t)json_int(c, "result", 0);
+
+	check_steps(f, c, &counts, &last);
+	ck_assert_msg(json_array_size(f->replies) == n + 1, "%s: %zu replies", case_name,
+		      json_array_size(f->replies));
+	if (json_object_get(c, "trace"))
+		compare(fake_reply(f, n),
+			whole(agent_info(json_null()), "Failed", json_str(c, "trace", ""),
+			      json_null()));
+	else
+		compare(fake_reply(f, n),
+			whole(agent_info(counts), json_str(c, "final", "Success"), "",
+			      last ? step_status(last) : json_object()));
+	for (size_t i = 0; i <= n; i++)
+		ck_assert_int_eq(json_bool(json_array_get(f->replies, i), "final", false),
+				 i == n && result == 0);
+}
+
+/* --------------------------------------------------------------- one case */
+
+static json_t *
+message_of(const json_t *c)
+{
+	json_t *payload = json_pack("{s:s, s:s, s:s, s:s}", "CommandId", CMD, "DocumentName", "doc",
+				    "OutputS3BucketName", "", "OutputS3KeyPrefix", "");
+
+	if (json_object_get(c, "parameters"))
+		json_object_set(payload, "Parameters", json_object_get(c, "parameters"));
+	json_object_set(payload, "DocumentContent", json_object_get(c, "document"));
+	json_object_update(payload, json_object_get(c, "payload"));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "MessageId",
+			 "aws.ssm." CMD ".i-0123456789abcdef0", "Topic",
+			 "aws.ssm.sendCommand.i-0123456789abcdef0", "Destination",
+			 "i-0123456789abcdef0", "CreatedDate", NOW, "Payload", payload);
+}
+
+/* No script stays, and no empty file. */
+static void
+check_folder(const struct fake *f)
+{
+	DIR *dir = opendir(f->folder);
+	struct dirent *d;
+
+	while ((d = readdir(dir))) {
+		struct stat st;
+
+		if (d->d_name[0] == '.')
+			continue;
+		ck_assert_int_eq(fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW), 0);
+		ck_assert_msg(S_ISREG(st.st_mode) && st.st_size > 0 && strlen(d->d_name) >= 6 &&
+				      (strcmp(d->d_name + strlen(d->d_name) - 4, ".out") == 0 ||
+				       strcmp(d->d_name + strlen(d->d_name) - 4, ".err") == 0),
+			      "%s: '%s' is left", case_name, d->d_name);
+	}
+	closedir(dir);
+}
+
+static void
+run_case(const json_t *c)
+{
+	struct fake f;
+
+	fake_init(&f);
+	fake_stop_clock();
+	f.message = message_of(c);
+	f.spawns = json_incref(json_object_get(c, "spawns"));
+	f.runs = json_incref(json_object_get(c, "runs"));
+	f.cancel_after = (int)json_int(c, "cancel_after", -1);
+	ck_assert_int_eq(handle_command(&f.S, NULL), json_int(c, "result", 0));
+	check_final(&f, c);
+	if (json_object_get(c, "bytes"))
+		ck_assert_str_eq(fake_reply(&f, json_array_size(f.replies) - 1),
+				 json_str(c, "bytes", ""));
+	check_folder(&f);
+	fake_done(&f);
+}
+
+static void
+run_file(const char *folder, const char *file)
+{
+	autofree char *path = xasprintf("%s/%s", folder, file);
+	struct err e = {0, ""};
+	autojson json_t *cases = json_parse_file(path, 1 << 20, &e);
+	json_t *c;
+	size_t i;
+
+	ck_assert_msg(json_is_array(cases), "%s: %s", path, e.text);
+	json_array_foreach(cases, i, c)
+	{
+		autofree char *name = xasprintf("%s[%zu] %s", file, i, json_str(c, "name", ""));
+
+		case_name = name;
+		ck_assert_msg(text_starts(json_str(c, "from", ""), "spec/"),
+			      "%s: names no paragraph", name);
+		run_case(c);
+	}
+}
+
+static const char *const files[] = {
+	"cancel.json",	"examples.json", "exit.json", "flow.json",	 "precond.json",
+	"refused.json", "shell.json",	 "skip.json", "substitute.json", "v1.json",
+};
+
+START_TEST(test_vectors)
+{
+	const char *source = secure_getenv("top_srcdir");
+	autofree char *folder = xasprintf("%s/tests/vectors/documents", source ? source : ".");
+
+	run_file(folder, files[_i]);
+}
+END_TEST
+
+/* Every file of the folder is run. */
+START_TEST(test_all_files)
+{
+	const char *source = secure_getenv("top_srcdir");
+	autofree char *folder = xasprintf("%s/tests/vectors/documents", source ? source : ".");
+	DIR *dir = opendir(folder);
+	struct dirent *d;
+	size_t n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((d = readdir(dir)))
+		n += text_ends(d->d_name, ".json");
+	closedir(dir);
+	ck_assert_uint_eq(n, sizeof(files) / sizeof(files[0]));
+}
+END_TEST
+
+/* ---------------------------------------------------------- the script's */
+
+static void
+run_inputs(struct fake *f, const char *inputs)
+{
+	autofree char *text =
+		xasprintf("{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[{\"action\":"
+			  "\"aws:runShellScript\",\"name\":\"a/../b\",\"inputs\":%s}]}}",
+			  inputs);
+	struct err e = {0, ""};
+	autojson json_t *c = json_parse(text, strlen(text), "case", &e);
+
+	ck_assert_msg(c != NULL, "%s", e.text);
+	json_decref(f->message);
+	f->message = message_of(c);
+	json_array_clear(f->replies);
+	f->spawn_at = 0;
+	f->spawns = f->spawns ? f->spawns : json_pack("[{}]");
+	ck_assert_int_eq(handle_command(&f->S, NULL), 0);
+}
+
+/* spec/03 4.2: what is started, with which surroundings. */
+START_TEST(test_surroundings)
+{
+	autofree char *path = NULL;
+	struct fake f;
+
+	fake_init(&f);
+	setenv("AWS_SECRET_ACCESS_KEY", "hidden", 1);
+	setenv("AWS_SSM_INSTANCE_ID", "wrong", 1);
+	setenv("FROM_AGENT", "kept", 1);
+	run_inputs(&f,
+		   "{\"runCommand\":[\"#!/bin/bash\",\"echo\",\"\"],\"environment\":{\"A\":\"b "
+		   "c\",\"AWS_ACCESS_KEY_ID\":\"own\",\"SSM_COMMAND_ID\":\"x\","
+		   "\"AWS_SSM_REGION_NAME\":\"x\"},\"workingDirectory\":\"/tmp\"}");
+	path = xasprintf("%s/01.sh", f.folder);
+	ck_assert_str_eq(json_string_value(json_array_get(f.last.argv, 0)), "sh");
+	ck_assert_str_eq(json_string_value(json_array_get(f.last.argv, 1)), "-c");
+	ck_assert_str_eq(json_string_value(json_array_get(f.last.argv, 2)), path);
+	ck_assert_uint_eq(json_array_size(f.last.argv), 3);
+	ck_assert_str_eq(f.last.script, "#!/bin/bash\necho\n\n");
+	ck_assert_str_eq(f.last.cwd, "/tmp");
+	ck_assert_int_eq(f.last.timeout_ms, 3600000);
+	ck_assert_uint_eq(f.last.max_output, 128 << 20);
+	ck_assert_str_eq(json_str(f.last.env, "A", ""), "b c");
+	ck_assert_str_eq(json_str(f.last.env, "AWS_ACCESS_KEY_ID", ""), "own");
+	ck_assert_str_eq(json_str(f.last.env, "SSM_COMMAND_ID", ""), CMD);
+	ck_assert_str_eq(json_str(f.last.env, "AWS_SSM_INSTANCE_ID", ""), "i-0123456789abcdef0");
+	ck_assert_str_eq(json_str(f.last.env, "AWS_SSM_REGION_NAME", ""), "eu-west-1");
+	ck_assert_str_eq(json_str(f.last.env, "AWS_SSM_PLATFORM_NAME", ""), "Debian GNU/Linux");
+	ck_assert_str_eq(json_str(f.last.env, "AWS_SSM_PLATFORM_VERSION", ""), "12");
+	ck_assert_str_eq(json_str(f.last.env, "FROM_AGENT", ""), "kept");
+	ck_assert_ptr_null(json_object_get(f.last.env, "AWS_SECRET_ACCESS_KEY"));
+	fake_done(&f);
+}
+END_TEST
+
+/* spec/03 4.2: seconds as number or text, out of range an hour. */
+START_TEST(test_timeouts)
+{
+	static const struct {
+		const char *value;
+		int64_t seconds;
+	} cases[] = {
+		{"60", 60},	   {"\"60\"", 60},	 {"5", 5},
+		{"4", 3600},	   {"\"2\"", 3600},	 {"172800", 172800},
+		{"172801", 3600},  {"\"60.9\"", 60},	 {"7.9", 7},
+		{"4.9", 3600},	   {"-1", 3600},	 {"\"\"", 3600},
+		{"\"abc\"", 3600}, {"\" 60\"", 3600},	 {"\"0x60\"", 3600},
+		{"null", 3600},	   {"true", 3600},	 {"[60]", 3600},
+		{"1e2", 100},	   {"\"1e2\"", 100},	 {"\"nan\"", 3600},
+		{"1e300", 3600},   {"172800.5", 172800},
+	};
+	struct fake f;
+
+	fake_init(&f);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		autofree char *inputs = xasprintf("{\"timeoutSeconds\":%s}", cases[i].value);
+
+		run_inputs(&f, inputs);
+		ck_assert_msg(f.last.timeout_ms == cases[i].seconds * 1000, "%s gave %lld",
+			      cases[i].value, (long long)f.last.timeout_ms);
+	}
+	fake_done(&f);
+}
+END_TEST
+
+/* spec/03 4.2: the working directory. */
+START_TEST(test_directories)
+{
+	autofree char *downloads = NULL, *sub = NULL;
+	struct fake f;
+
+	fake_init(&f);
+	downloads = xasprintf("%s/downloads", f.folder);
+	sub = xasprintf("%s/downloads/sub", f.folder);
+	run_inputs(&f, "{}");
+	ck_assert_str_eq(f.last.cwd, "/usr/bin");
+	run_inputs(&f, "{\"workingDirectory\":\"sub\"}");
+	ck_assert_str_eq(f.last.cwd, "/usr/bin");
+	ck_assert_int_eq(mkdir(downloads, 0700), 0);
+	ck_assert_int_eq(mkdir(sub, 0700), 0);
+	run_inputs(&f, "{\"workingDirectory\":\"sub\"}");
+	ck_assert_str_eq(f.last.cwd, sub);
+	run_inputs(&f, "{\"workingDirectory\":\"/\"}");
+	ck_assert_str_eq(f.last.cwd, "/");
+	fake_done(&f);
+}
+END_TEST
+
+/* A folder whose name the shell would take apart. */
+START_TEST(test_quoted_path)
+{
+	struct fake f;
+	char old[64];
+
+	fake_init(&f);
+	memcpy(old, f.folder, sizeof(old));
+	ck_assert_int_lt(snprintf(f.folder, sizeof(f.folder), "%.40s it's", old),
+			 (int)sizeof(f.folder));
+	ck_assert_int_eq(rename(old, f.folder), 0);
+	f.spawns = NULL;
+	{
+		static const char text[] =
+			"{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[{\"action\":"
+			"\"aws:runShellScript\",\"name\":\"n\",\"inputs\":{\"runCommand\":[\"echo "
+			"ran\"]}}]}}";
+		autojson json_t *c = json_parse(text, sizeof(text) - 1, "case", NULL);
+
+		f.message = message_of(c);
+	}
+	ck_assert_int_eq(handle_command(&f.S, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(fake_reply(&f, 0), "\"standardOutput\":\"ran\\n\""));
+	fake_done(&f);
+}
+END_TEST
+
+/* spec/03 10.7: 30000 bytes of output. */
+START_TEST(test_truncation)
+{
+	static const char text[] =
+		"{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[{\"action\":"
+		"\"aws:runShellScript\",\"name\":\"n\",\"inputs\":{\"runCommand\":[\"printf "
+		"%030000d 0\"]}}]}}";
+	autojson json_t *c = json_parse(text, sizeof(text) - 1, "case", NULL), *v = NULL;
+	struct fake f;
+	const char *out;
+
+	ck_assert_ptr_nonnull(c);
+	fake_init(&f);
+	f.message = message_of(c);
+	ck_assert_int_eq(handle_command(&f.S, NULL), 0);
+	v = json_parse(fake_reply(&f, 1), strlen(fake_reply(&f, 1)), "reply", NULL);
+	out = json_str(json_at(v, "/runtimeStatus/n"), "standardOutput", "");
+	ck_assert_uint_eq(strlen(out), 24000);
+	ck_assert_str_eq(out + 23978, "00--output truncated--");
+	out = json_str(json_at(v, "/runtimeStatus/n"), "output", "");
+	ck_assert_uint_eq(strlen(out), 2500);
+	ck_assert_str_eq(out + 2475, "00\n---Output truncated---");
+	fake_done(&f);
+}
+END_TEST
+
+/* The state of the control channel, where it is known (spec/01 1.8). */
+START_TEST(test_channel)
+{
+	static const char *const states[][2] = {
+		{"open", "\"ableToOpenMGSConnection\":true}"},
+		{"closed", "\"ableToOpenMGSConnection\":false}"},
+		{"other", NULL},
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct fake f;
+		const char *reply;
+
+		fake_init(&f);
+		f.info = json_pack("{s:s}", "channel", states[i][0]);
+		run_inputs(&f, "{}");
+		reply = fake_reply(&f, 0);
+		if (states[i][1])
+			ck_assert_ptr_nonnull(strstr(reply, states[i][1]));
+		else
+			ck_assert_ptr_null(strstr(reply, "ableTo"));
+		fake_done(&f);
+	}
+}
+END_TEST
+
+/* Without a folder to work in there is one clear error and no reply. */
+START_TEST(test_no_folder)
+{
+	struct fake f;
+
+	fake_init(&f);
+	{
+		autojson json_t *c = json_pack("{s:{s:s, s:[{}]}}", "document", "schemaVersion",
+					       "2.2", "mainSteps");
+
+		f.message = message_of(c);
+	}
+	ck_assert_int_eq(rmdir(f.folder), 0);
+	ck_assert_int_lt(handle_command(&f.S, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(f.error, f.folder));
+	ck_assert_uint_eq(json_array_size(f.replies), 0);
+	fake_done(&f);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("runCommand interp");
+	TCase *vectors = tcase_create("vectors"), *shell = tcase_create("shell");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(vectors, 120);
+	tcase_set_timeout(shell, 120);
+	tcase_add_loop_test(vectors, test_vectors, 0, (int)(sizeof(files) / sizeof(files[0])));
+	tcase_add_test(vectors, test_all_files);
+	tcase_add_test(shell, test_surroundings);
+	tcase_add_test(shell, test_timeouts);
+	tcase_add_test(shell, test_directories);
+	tcase_add_test(shell, test_quoted_path);
+	tcase_add_test(shell, test_truncation);
+	tcase_add_test(shell, test_channel);
+	tcase_add_test(shell, test_no_folder);
+	suite_add_tcase(suite, vectors);
+	suite_add_tcase(suite, shell);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
