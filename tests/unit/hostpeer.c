@@ -259,7 +259,7 @@ work_off(struct peer *p, const char *word, const char *arg)
 	else if (IS("end"))
 		end(p, (int)n);
 	else if (IS("crash"))
-		(void)raise(SIGSEGV);
+		(void)signal(SIGSEGV, SIG_DFL), (void)raise(SIGSEGV);
 	else if (IS("exit"))
 		_exit((int)n);
 	else if (IS("hang"))
