@@ -355,6 +355,7 @@ struct ssm_api {
 	void (*verror)(struct ssm *, const char *fmt, va_list); /* last one wins, <= 4 KiB    */
 	void *(*alloc)(struct ssm *, size_t len);		/* zeroed, never NULL         */
 	void (*free)(struct ssm *, void *);			/* NULL is fine               */
+	/* "spawn" "step_run" "pty" ..., "action:NAME": some plugin provides that action      */
 	int32_t (*has)(struct ssm *, const char *capability);
 	/* "instance-id" "region" "partition" "platform-name" "platform-version" "arch"
 	 * "agent-version" "reported-version" "state-dir" "work-dir" "job-id" "document-id"

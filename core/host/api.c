@@ -52,7 +52,7 @@ host_free(struct host *h)
 {
 	if (!h)
 		return NULL;
-	list_each (it, tmp, &h->instances)
+	list_each(it, tmp, &h->instances)
 		instance_free(list_entry(it, struct instance, link));
 	json_decref(h->hello);
 	map_free(h->info_texts);
@@ -103,7 +103,7 @@ take_option(struct instance *i, uint32_t n, const char *set, struct err *e)
 {
 	const struct ssm_option *o = &i->module->options[n];
 	const char *text = set && *set ? set : o->preset ? o->preset : "";
-	struct err why = {0, ""};
+	struct err why = { 0, "" };
 	int64_t value = 0;
 	bool empty_path = o->type == SSM_OPT_PATH && !*text;
 	int r = empty_path ? 0 : opts_check((enum opts_type)o->type, text, &value, &why);
@@ -236,7 +236,7 @@ is_needed(const struct instance *i, const char *name)
 static struct instance *
 loaded(struct host *h, const char *path)
 {
-	list_each (it, tmp, &h->instances) {
+	list_each(it, tmp, &h->instances) {
 		struct instance *i = list_entry(it, struct instance, link);
 
 		if (strcmp(i->module->path, path) == 0)
@@ -252,7 +252,7 @@ api_find(struct ssm *S, uint32_t kind, const char *name, struct ssm **ret_owner,
 	struct host *h = host_instance(S)->host;
 	const char *path = path_of_feature(h, kind, name);
 	struct instance *i;
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 
 	if (!is_needed(host_instance(S), name))
 		return ssm_fail(S, -EACCES, "the plugin's table does not say that it needs '%s'",
@@ -313,10 +313,15 @@ api_free(struct ssm *S, void *p)
 	free(p);
 }
 
+/* "action:NAME": some plugin provides that action, so step_run() may be asked for it. */
 static int32_t
 api_has(struct ssm *S, const char *capability)
 {
-	(void)S;
+	static const char action[] = "action:";
+
+	if (text_starts(capability, action))
+		return path_of_feature(host_instance(S)->host, SSM_KIND_ACTION,
+				       capability + strlen(action)) != NULL;
 	return strcmp(capability, "spawn") == 0 || strcmp(capability, "step_run") == 0;
 }
 

@@ -27,6 +27,7 @@
 #define TIMEOUT_PRESET 3600
 #define CODE_ENDED_BY_US 137
 #define CODE_REBOOT 194
+#define NOTE_BYTES 256
 #define PATH_PRESET "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 extern char **environ;
@@ -38,13 +39,13 @@ static struct {
 } current;
 
 static const struct godec_field input_fields[] = {
-	{"RunCommand", GODEC_STRINGS, NULL},	  {"ID", GODEC_STRING, NULL},
-	{"WorkingDirectory", GODEC_STRING, NULL}, {"TimeoutSeconds", GODEC_ANY, NULL},
-	{"Environment", GODEC_MAP_STRING, NULL},
+	{ "RunCommand", GODEC_STRINGS, NULL },	    { "ID", GODEC_STRING, NULL },
+	{ "WorkingDirectory", GODEC_STRING, NULL }, { "TimeoutSeconds", GODEC_ANY, NULL },
+	{ "Environment", GODEC_MAP_STRING, NULL },
 };
-static const struct godec_type input_type = {"RunScriptPluginInput", "runscript",
-					     sizeof(input_fields) / sizeof(input_fields[0]),
-					     input_fields};
+static const struct godec_type input_type = { "RunScriptPluginInput", "runscript",
+					      sizeof(input_fields) / sizeof(input_fields[0]),
+					      input_fields };
 
 void
 shell_set_step(const char *command_id, int number, uint64_t max_output)
@@ -282,21 +283,29 @@ ended(struct ssm *S, struct ssm_step *step, const struct ssm_end *end)
 
 /* ----------------------------------------------------------------- running */
 
+/* What the program may write; the rest is for what we say of its end. */
+static uint64_t
+stream_ceiling(void)
+{
+	return current.max_output > 2 * NOTE_BYTES ? current.max_output - NOTE_BYTES
+						   : current.max_output;
+}
+
 static int32_t
 run_script(struct ssm *S, struct ssm_step *step, const json_t *inputs, const char *path,
 	   const char *cwd)
 {
 	autostrv char **env = make_environment(S, inputs);
 	autofree char *word = quoted(path);
-	const char *const argv[] = {"sh", "-c", word, NULL};
-	struct ssm_spawn cmd = {.size = sizeof(cmd),
-				.flags = SSM_SPAWN_SEARCH,
-				.argv = argv,
-				.envp = (const char *const *)env,
-				.cwd = cwd,
-				.timeout_ms = timeout_seconds(inputs) * 1000,
-				.max_output = current.max_output};
-	struct ssm_end end = {.size = sizeof(end)};
+	const char *const argv[] = { "sh", "-c", word, NULL };
+	struct ssm_spawn cmd = { .size = sizeof(cmd),
+				 .flags = SSM_SPAWN_SEARCH,
+				 .argv = argv,
+				 .envp = (const char *const *)env,
+				 .cwd = cwd,
+				 .timeout_ms = timeout_seconds(inputs) * 1000,
+				 .max_output = stream_ceiling() };
+	struct ssm_end end = { .size = sizeof(end) };
 	int32_t r = S->api->spawn(S, &cmd, &end);
 
 	if (r == -ECANCELED)
@@ -343,4 +352,4 @@ shell_run(struct ssm *S, struct ssm_step *step)
 	return run_inputs(S, step, inputs);
 }
 
-const struct ssm_action_ops shell_ops = {sizeof(shell_ops), 0, NULL, shell_run};
+const struct ssm_action_ops shell_ops = { sizeof(shell_ops), 0, NULL, shell_run };

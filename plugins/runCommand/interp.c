@@ -35,13 +35,25 @@ channel_of(struct ssm *S)
 	return state && strcmp(state, "closed") == 0 ? REPLY_CHANNEL_CLOSED : REPLY_CHANNEL_UNKNOWN;
 }
 
+static const char *
+info(struct ssm *S, const char *key, const char *preset)
+{
+	const char *value = S->api->info(S, key);
+
+	return value ? value : preset;
+}
+
 struct reply_agent
 interp_agent(struct ssm *S)
 {
-	const char *version = S->api->info(S, "reported-version");
-
-	return (struct reply_agent){"en-US", "amazon-ssm-agent",     "linux",
-				    "1",     version ? version : "", channel_of(S)};
+	return (struct reply_agent){
+		.lang = info(S, "os-lang", "en-US"),
+		.name = info(S, "agent-name", "amazon-ssm-agent"),
+		.os = info(S, "os-name", "linux"),
+		.os_version = info(S, "os-version", "1"),
+		.version = info(S, "reported-version", ""),
+		.channel = channel_of(S),
+	};
 }
 
 /* ------------------------------------------------------------- object keys */
@@ -179,7 +191,7 @@ set_output(struct result *r, char *text)
 static void
 do_step(struct interp *in, const struct doc_step *s, bool is_last, struct result *r)
 {
-	struct decide_facts facts = {in->exit_demanded, is_last, has_handler(in, s->action)};
+	struct decide_facts facts = { in->exit_demanded, is_last, has_handler(in, s->action) };
 	char *text = NULL;
 
 	switch (decide_step(in->doc, s, &facts, &text)) {
@@ -228,13 +240,13 @@ int32_t
 interp_run(struct ssm *S, struct ssm_message *msg, const struct doc *d, const char *command_id,
 	   const char *destination)
 {
-	struct interp in = {.S = S, .msg = msg, .doc = d, .agent = interp_agent(S)};
-	const char *folder = S->api->info(S, "work-dir");
-	struct err e = {0, ""};
+	struct interp in = { .S = S, .msg = msg, .doc = d, .agent = interp_agent(S) };
+	const char *folder = info(S, "work-dir", ".");
+	struct err e = { 0, "" };
 	int32_t r;
 
-	in.context = (struct step_context){S, msg, NULL, command_id, destination};
-	in.context.output = output_new(folder ? folder : ".", &e);
+	in.context = (struct step_context){ S, msg, NULL, command_id, destination };
+	in.context.output = output_new(folder, &e);
 	if (!in.context.output)
 		return ssm_fail(S, e.code, "%s", e.text);
 	in.results = xcalloc(d->step_count, sizeof(*in.results));

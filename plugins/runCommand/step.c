@@ -99,14 +99,14 @@ static void
 run_action(struct step_context *c, const struct doc_step *s, const char *inputs,
 	   const struct output_pair *pair, struct set_result *ret)
 {
-	struct ssm_step_run run = {.size = sizeof(run),
-				   .action = s->action,
-				   .name = s->id,
-				   .inputs = inputs,
-				   .inputs_len = strlen(inputs),
-				   .stdout_fd = pair->out,
-				   .stderr_fd = pair->err};
-	struct ssm_step_result result = {.size = sizeof(result)};
+	struct ssm_step_run run = { .size = sizeof(run),
+				    .action = s->action,
+				    .name = s->id,
+				    .inputs = inputs,
+				    .inputs_len = strlen(inputs),
+				    .stdout_fd = pair->out,
+				    .stderr_fd = pair->err };
+	struct ssm_step_result result = { .size = sizeof(result) };
 	int32_t r;
 
 	shell_set_step(c->command_id, pair->number, output_ceiling(c->S));
@@ -116,7 +116,9 @@ run_action(struct step_context *c, const struct doc_step *s, const char *inputs,
 	} else {
 		ret->status = status_of(result.result);
 		ret->code = result.exit_code;
-		ret->error = ret->status == STATUS_FAILED ? xstrdup(result.error) : NULL;
+		/* Our own actions say all in the streams; of others it is shown in their place. */
+		if (ret->status == STATUS_FAILED && !step_is_own(s->action))
+			ret->error = xstrdup(result.error);
 		ret->reboot = ret->status == STATUS_SUCCESS_AND_REBOOT ? result.result : 0;
 	}
 	c->S->api->free(c->S, result.error);
@@ -180,10 +182,10 @@ run_with_files(struct step_context *c, const struct doc_step *s, size_t set, con
 	       struct execution *x, struct set_result *one)
 {
 	autofree char *key = files_key(s, set);
-	struct output_text out = {SBUF_INIT(HEAD_MAX_BYTES), 0},
-			   err = {SBUF_INIT(HEAD_MAX_BYTES), 0};
+	struct output_text out = { SBUF_INIT(HEAD_MAX_BYTES), 0 },
+			   err = { SBUF_INIT(HEAD_MAX_BYTES), 0 };
 	struct output_pair pair;
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 
 	if (output_open(c->output, key, &pair, &e) < 0) {
 		disk_error(one, &e);
@@ -204,7 +206,7 @@ run_set(struct step_context *c, const struct doc_step *s, size_t set, struct exe
 {
 	const json_t *inputs = json_array_get(s->sets, set);
 	autofree char *text = json_is_object(inputs) ? json_text(inputs) : xstrdup("{}");
-	struct set_result one = {STATUS_CANCELLED, 1, NULL, 0};
+	struct set_result one = { STATUS_CANCELLED, 1, NULL, 0 };
 
 	if (!c->S->api->cancelled(c->S)) {
 		if (json_is_object(inputs) || json_is_null(inputs)) {
@@ -223,7 +225,7 @@ run_set(struct step_context *c, const struct doc_step *s, size_t set, struct exe
 static struct span
 head_of(const struct output_text *t)
 {
-	return (struct span){sbuf_str(&t->head), t->head.len};
+	return (struct span){ sbuf_str(&t->head), t->head.len };
 }
 
 /* Exit codes 168 and 169 and onFailure: what they add to both streams (spec/03 3.5). */
@@ -271,7 +273,7 @@ word_output(struct execution *x, bool without_err, struct result *ret)
 		sbuf_add(&b, x->error, strnlen(x->error, OUTPUT_COMBINED_LIMIT));
 	else
 		output_add_combined(&b, head_of(&x->out), x->out.total,
-				    without_err ? (struct span){NULL, 0} : head_of(&x->err),
+				    without_err ? (struct span){ NULL, 0 } : head_of(&x->err),
 				    without_err ? 0 : x->err.total);
 	ret->output = sbuf_take(&b, &ret->output_len);
 }
@@ -279,9 +281,9 @@ word_output(struct execution *x, bool without_err, struct result *ret)
 int32_t
 step_execute(struct step_context *c, const struct doc_step *s, struct result *ret)
 {
-	struct execution x = {.status = STATUS_SUCCESS,
-			      .out.head = SBUF_INIT(HEAD_MAX_BYTES),
-			      .err.head = SBUF_INIT(HEAD_MAX_BYTES)};
+	struct execution x = { .status = STATUS_SUCCESS,
+			       .out.head = SBUF_INIT(HEAD_MAX_BYTES),
+			       .err.head = SBUF_INIT(HEAD_MAX_BYTES) };
 	bool was_168;
 	const char *note;
 

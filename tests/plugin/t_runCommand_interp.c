@@ -298,7 +298,7 @@ START_TEST(test_surroundings)
 	ck_assert_str_eq(f.last.script, "#!/bin/bash\necho\n\n");
 	ck_assert_str_eq(f.last.cwd, "/tmp");
 	ck_assert_int_eq(f.last.timeout_ms, 3600000);
-	ck_assert_uint_eq(f.last.max_output, 128 << 20);
+	ck_assert_uint_eq(f.last.max_output, (128 << 20) - 256);
 	ck_assert_str_eq(json_str(f.last.env, "A", ""), "b c");
 	ck_assert_str_eq(json_str(f.last.env, "AWS_ACCESS_KEY_ID", ""), "own");
 	ck_assert_str_eq(json_str(f.last.env, "SSM_COMMAND_ID", ""), CMD);
