@@ -287,14 +287,7 @@ on_header(char *line, size_t size, size_t len, void *arg)
 	c->header_bytes += len;
 	if (c->header_bytes > HTTP_HEADERS_MAX)
 		return stop(c, -E2BIG);
-	if (len <= 2 && line[0] != '\0' && strchr("\r\n", line[0])) {
-		c->headers_whole = true;
-	} else if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-		c->headers = strv_free(c->headers); /* of an interim answer */
-		c->headers_whole = false;
-	} else {
-		http_add_header(&c->headers, line, len);
-	}
+	http_take_line(&c->headers, &c->headers_whole, line, len);
 	return len;
 }
 
@@ -420,13 +413,10 @@ result_of(const struct http_call *c, char **ret_text)
 	int result = -EIO;
 	const char *text = curl_easy_strerror(c->code);
 
-	if (c->code == CURLE_OK && !c->headers_whole) {
-		*ret_text = xasprintf("%s: the answer broke off in its headers", c->host);
-		return -ECONNRESET;
-	}
 	if (c->code == CURLE_OK) {
-		*ret_text = xasprintf("%s: status %d", c->host, status_of(c->easy));
-		return 0;
+		*ret_text = xasprintf("%s: status %d%s", c->host, status_of(c->easy),
+				      c->headers_whole ? "" : ", then the answer broke off");
+		return c->headers_whole ? 0 : -ECONNRESET;
 	}
 	if (c->own_error)
 		return own_result(c, ret_text);

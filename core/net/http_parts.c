@@ -89,8 +89,8 @@ http_check_request(const struct http_request *r, struct url *ret, struct err *e)
 	return n;
 }
 
-void
-http_add_header(char ***headers, const char *line, size_t len)
+static void
+add_header(char ***headers, const char *line, size_t len)
 {
 	const char *colon = memchr(line, ':', len);
 	autofree char *name = NULL, *value = NULL;
@@ -102,6 +102,19 @@ http_add_header(char ***headers, const char *line, size_t len)
 		*p = (char)tolower((unsigned char)*p);
 	value = xstrndup(colon + 1, len - (size_t)(colon - line) - 1);
 	strv_addf(headers, "%s: %s", name, text_trim(value));
+}
+
+void
+http_take_line(char ***headers, bool *whole, const char *line, size_t len)
+{
+	if (len <= 2 && line[0] != '\0' && strchr("\r\n", line[0])) {
+		*whole = true;
+	} else if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+		*headers = strv_free(*headers);
+		*whole = false;
+	} else {
+		add_header(headers, line, len);
+	}
 }
 
 const char *

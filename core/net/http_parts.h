@@ -9,8 +9,9 @@
 /* -EINVAL for what cannot be sent as it stands. *RET is the URL's parts. */
 int http_check_request(const struct http_request *r, struct url *ret, struct err *e);
 bool http_has_header(char *const *headers, const char *name);
-/* Append the header LINE of an answer as "name: value", the name in lower case; what is no header
- * is left out. */
-void http_add_header(char ***headers, const char *line, size_t len);
+/* One line of the head of an answer: a status line starts anew (after an interim answer), the empty
+ * line sets *WHOLE, others are added as "name: value" with the name in lower case; what is no
+ * header is left out. */
+void http_take_line(char ***headers, bool *whole, const char *line, size_t len);
 
 #endif
