@@ -356,6 +356,8 @@ struct ssm_api {
 	void *(*alloc)(struct ssm *, size_t len);		/* zeroed, never NULL         */
 	void (*free)(struct ssm *, void *);			/* NULL is fine               */
 	/* "spawn" "step_run" "pty" ..., "action:NAME": some plugin provides that action      */
+	/* "spawn" "step_run" "pty"; "action:aws:runDocument", "session:Port" ...: provided by
+	 * some plugin.                                                                       */
 	int32_t (*has)(struct ssm *, const char *capability);
 	/* "instance-id" "region" "partition" "platform-name" "platform-version" "arch"
 	 * "agent-version" "reported-version" "state-dir" "work-dir" "job-id" "document-id"

@@ -314,15 +314,27 @@ api_free(struct ssm *S, void *p)
 }
 
 /* "action:NAME": some plugin provides that action, so step_run() may be asked for it. */
+/* "action:NAME", "session:NAME" ...: somebody provides it. */
+static int32_t
+provides(const struct host *h, const char *capability)
+{
+	static const char *const kinds[] = { "",	 "action",   "topic",	"session",
+					     "gatherer", "service", "identity" };
+	const char *colon = strchr(capability, ':');
+
+	for (uint32_t kind = 1; colon && kind < NELEMS(kinds); kind++)
+		if (strlen(kinds[kind]) == (size_t)(colon - capability) &&
+		    strncmp(kinds[kind], capability, strlen(kinds[kind])) == 0)
+			return path_of_feature(h, kind, colon + 1) != NULL;
+	return 0;
+}
+
 static int32_t
 api_has(struct ssm *S, const char *capability)
 {
-	static const char action[] = "action:";
-
-	if (text_starts(capability, action))
-		return path_of_feature(host_instance(S)->host, SSM_KIND_ACTION,
-				       capability + strlen(action)) != NULL;
-	return strcmp(capability, "spawn") == 0 || strcmp(capability, "step_run") == 0;
+	if (strcmp(capability, "spawn") == 0 || strcmp(capability, "step_run") == 0)
+		return 1;
+	return provides(host_instance(S)->host, capability);
 }
 
 const char *

@@ -205,3 +205,9 @@ invocation()
 	aws_ssm get-command-invocation --instance-id "$instance" --command-id "$1" --query "$2" \
 		--output text
 }
+
+# command_status COMMAND : of the invocation as a whole, whatever its steps.
+command_status()
+{
+	aws_ssm list-command-invocations --command-id "$1" --query 'CommandInvocations[0].Status' --output text
+}
