@@ -61,7 +61,8 @@ struct agent {
 	json_t *info;
 	bool connected;
 	int64_t started_ms;
-	struct err failed; /* what ends a start that had gone well so far */
+	bool gave_up; /* the service could not be opened, FAILED says why */
+	struct err failed;
 };
 
 /* ------------------------------------------------------------ foundation */
@@ -292,6 +293,7 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 	ssmapi_platform(platform, sizeof(platform), version, sizeof(version));
 	a->info = plugin_info(a, platform, version);
 	if (open_service(a, &a->failed) < 0) {
+		a->gave_up = true;
 		event_base_loopbreak(a->base);
 		return;
 	}
@@ -439,7 +441,7 @@ agent_run(const struct conf *conf, struct err *e)
 	r = start(&a, e);
 	if (r == 0) {
 		event_base_dispatch(a.base);
-		if (a.failed.code < 0)
+		if (a.gave_up)
 			r = err_set(e, a.failed.code, "%s", err_text(&a.failed));
 	}
 	stop(&a);
