@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/time.h>
 
 #include "core/base/clock.h"
@@ -39,7 +40,6 @@ struct engine {
 	CURLSH *share;
 	struct event *timer;
 	unsigned calls;
-	struct list link;
 };
 
 struct http {
@@ -49,7 +49,7 @@ struct http {
 	struct proxy_rules proxy;
 	struct curl_slist *connect_to;
 	struct engine *engine; /* for new calls, NULL before the first */
-	struct list engines, calls, ended;
+	struct list calls, ended;
 	bool *freed; /* set while results are handed out */
 };
 
@@ -164,6 +164,18 @@ on_want_timer(CURLM *multi, long timeout_ms, void *arg)
 	return evtimer_add(g->timer, &tv);
 }
 
+/* Not before it is needed: OpenSSL's start takes milliseconds and a megabyte. */
+static int
+init_curl(struct err *e)
+{
+	static bool initialised;
+
+	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(e, -EIO, "libcurl cannot be initialised");
+	initialised = true;
+	return 0;
+}
+
 static struct engine *
 engine_new(struct http *h)
 {
@@ -181,21 +193,16 @@ engine_new(struct http *h)
 	curl_multi_setopt(g->multi, CURLMOPT_TIMERFUNCTION, on_want_timer);
 	curl_multi_setopt(g->multi, CURLMOPT_TIMERDATA, g);
 	curl_multi_setopt(g->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
-	list_append(&h->engines, &g->link);
 	return g;
 }
 
-static struct engine *
+static void
 engine_free(struct engine *g)
 {
-	list_remove(&g->link);
-	if (g->http->engine == g)
-		g->http->engine = NULL;
 	curl_multi_cleanup(g->multi);
 	curl_share_cleanup(g->share);
 	event_free(g->timer);
 	free(g);
-	return NULL;
 }
 
 static void
@@ -221,16 +228,8 @@ http_drop_idle(struct http *h)
 struct http *
 http_new(struct event_base *base, const struct http_options *o, struct err *e)
 {
-	static bool initialised;
 	struct http *h = xcalloc(1, sizeof(*h));
 
-	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-		err_set(e, -EIO, "libcurl cannot be initialised");
-		free(h);
-		return NULL;
-	}
-	initialised = true;
-	list_init(&h->engines);
 	list_init(&h->calls);
 	list_init(&h->ended);
 	h->base = base;
@@ -259,8 +258,8 @@ http_free(struct http *h)
 		*h->freed = true;
 	free_calls(&h->calls);
 	free_calls(&h->ended);
-	list_each(it, tmp, &h->engines)
-		engine_free(list_entry(it, struct engine, link));
+	if (h->engine) /* older ones went with their calls */
+		engine_free(h->engine);
 	proxy_rules_done(&h->proxy);
 	curl_slist_free_all(h->connect_to);
 	free(h->user_agent);
@@ -589,7 +588,8 @@ set_protocol(struct http_call *c)
 	curl_easy_setopt(c->easy, CURLOPT_SHARE, c->engine->share);
 }
 
-static void
+/* True when TLS is spoken to the proxy itself. */
+static bool
 set_proxy(struct http_call *c, const struct url *u, bool direct)
 {
 	const char *proxy = direct ? NULL : proxy_for(&c->http->proxy, u);
@@ -598,6 +598,7 @@ set_proxy(struct http_call *c, const struct url *u, bool direct)
 	curl_easy_setopt(c->easy, CURLOPT_PROXY, proxy ? proxy : "");
 	curl_easy_setopt(c->easy, CURLOPT_NOPROXY, "");
 	curl_easy_setopt(c->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	return proxy && strncasecmp(proxy, "https:", 6) == 0;
 }
 
 static void
@@ -675,7 +676,7 @@ http_start(struct http *h, const struct http_request *r, http_done_fn *done, voi
 	struct http_call *c;
 	CURLMcode code;
 
-	if (http_check_request(r, &u, e) < 0)
+	if (http_check_request(r, &u, e) < 0 || init_curl(e) < 0)
 		return NULL;
 	text = url_text(&u);
 	c = call_new(h, r, &u);
@@ -686,8 +687,7 @@ http_start(struct http *h, const struct http_request *r, http_done_fn *done, voi
 	set_limits(c, r);
 	set_headers(c, r);
 	set_method(c, r);
-	set_proxy(c, &u, r->direct);
-	if (strcmp(u.scheme, "https") == 0 || !r->direct)
+	if (set_proxy(c, &u, r->direct) || strcmp(u.scheme, "https") == 0)
 		set_tls(c);
 	curl_easy_setopt(c->easy, CURLOPT_URL, text);
 	list_append(&h->calls, &c->link);
