@@ -355,7 +355,6 @@ struct ssm_api {
 	void (*verror)(struct ssm *, const char *fmt, va_list); /* last one wins, <= 4 KiB    */
 	void *(*alloc)(struct ssm *, size_t len);		/* zeroed, never NULL         */
 	void (*free)(struct ssm *, void *);			/* NULL is fine               */
-	/* "spawn" "step_run" "pty" ..., "action:NAME": some plugin provides that action      */
 	/* "spawn" "step_run" "pty"; "action:aws:runDocument", "session:Port" ...: provided by
 	 * some plugin.                                                                       */
 	int32_t (*has)(struct ssm *, const char *capability);

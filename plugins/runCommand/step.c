@@ -119,6 +119,9 @@ run_action(struct step_context *c, const struct doc_step *s, const char *inputs,
 		/* Our own actions say all in the streams; of others it is shown in their place. */
 		if (ret->status == STATUS_FAILED && !step_is_own(s->action))
 			ret->error = xstrdup(result.error);
+		/* A host that crashed has no exit code. */
+		if (ret->error && ret->code < 0)
+			ret->code = 1;
 		ret->reboot = ret->status == STATUS_SUCCESS_AND_REBOOT ? result.result : 0;
 	}
 	c->S->api->free(c->S, result.error);
