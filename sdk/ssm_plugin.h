@@ -416,7 +416,7 @@ struct ssm_api {
 	const char *(*msg_json)(struct ssm *, struct ssm_message *, const char *pointer,
 				size_t *ret_len); /* "/MessageId", "/Payload/CommandId" ...   */
 	int32_t (*msg_reply)(struct ssm *, struct ssm_message *, const char *json, size_t len,
-			     int32_t final); /* returns when it is durable                    */
+			     int32_t final); /* a final one returns when it is durable       */
 	int32_t (*step_run)(struct ssm *, struct ssm_message *, const struct ssm_step_run *,
 			    struct ssm_step_result *ret);
 	int32_t (*deliver)(struct ssm *, const struct ssm_delivery *);

@@ -58,12 +58,24 @@ job_close_if_idle(struct job *j)
 		j->journal = journal_close(j->journal);
 }
 
+/* A record is in the journal, at AT: what follows once it is on disk. */
+static void
+note_commit(struct job *j, const struct commit *template, int64_t at, enum soon how)
+{
+	struct commit *c = xmemdup(template, sizeof(*template));
+
+	c->at = at;
+	list_append(&j->commits, &c->link);
+	if (list_empty(&j->dirty_link))
+		list_append(&j->jobs->dirty, &j->dirty_link);
+	jobs_sync_soon(j->jobs, how);
+}
+
 int
 job_record(struct job *j, enum record type, json_t *content, const struct commit *template,
 	   enum soon how, struct err *e)
 {
 	struct journal *journal = job_journal(j, e);
-	struct commit *c;
 	int64_t at = 0;
 	int r = journal ? journal_append(journal, type, content, &at, e) : -EIO;
 
@@ -72,12 +84,7 @@ job_record(struct job *j, enum record type, json_t *content, const struct commit
 		json_decref(template->content);
 		return r;
 	}
-	c = xmemdup(template, sizeof(*template));
-	c->at = at;
-	list_append(&j->commits, &c->link);
-	if (list_empty(&j->dirty_link))
-		list_append(&j->jobs->dirty, &j->dirty_link);
-	jobs_sync_soon(j->jobs, how);
+	note_commit(j, template, at, how);
 	return 0;
 }
 
@@ -248,19 +255,30 @@ static bool
 store_message(struct job *j, json_t *record, struct err *e)
 {
 	const struct commit c = { .fn = message_committed };
-	if (j->state != JOB_FORETOLD) {
-		j->journal = jobstore_create(j->jobs->store, j->id, RECORD_MESSAGE, record, e);
-		if (!j->journal)
-			return false;
-		/* The first record is in already: only its commit is to be noted. */
-		struct commit *first = xmemdup(&c, sizeof(c));
 
-		list_append(&j->commits, &first->link);
-		list_append(&j->jobs->dirty, &j->dirty_link);
-		jobs_sync_soon(j->jobs, SOON_NOW);
-		return true;
-	}
-	return job_record(j, RECORD_MESSAGE, record, &c, SOON_NOW, e) == 0;
+	if (j->state == JOB_FORETOLD)
+		return job_record(j, RECORD_MESSAGE, record, &c, SOON_STARTED, e) == 0;
+	j->journal = jobstore_create(j->jobs->store, j->id, RECORD_MESSAGE, record, e);
+	if (!j->journal)
+		return false;
+	note_commit(j, &c, 0, SOON_STARTED);
+	return true;
+}
+
+/* Without a start there is nothing to wait for. */
+static void
+start_or_wait(struct job *j, json_t *record)
+{
+	struct jobs *js = j->jobs;
+
+	job_enqueue(j);
+	j->message = json_incref(record);
+	if (jobs_slot_free(js) && js->queue.next == &j->queue_link)
+		job_start(j);
+	else
+		jobs_sync_soon(js, SOON_NOW);
+	json_decref(j->message);
+	j->message = NULL;
 }
 
 void
@@ -287,12 +305,7 @@ job_take(struct jobs *js, const char *id, const struct envelope *env)
 	} else if (j->cancelled) {
 		job_final_notice(j, "Cancelled", "");
 	} else {
-		job_enqueue(j);
-		j->message = json_incref(record);
-		if (jobs_slot_free(js) && js->queue.next == &j->queue_link)
-			job_start(j);
-		json_decref(j->message);
-		j->message = NULL;
+		start_or_wait(j, record);
 	}
 }
 
@@ -417,7 +430,6 @@ foretell(struct jobs *js, const char *id, json_t *record, struct err *e)
 	const struct commit c = { .fn = cancel_committed, .content = json_incref(record) };
 	struct journal *journal = jobstore_create(js->store, id, RECORD_CANCEL, record, e);
 	struct job *j;
-	struct commit *first;
 
 	if (!journal) {
 		json_decref(c.content);
@@ -429,10 +441,7 @@ foretell(struct jobs *js, const char *id, json_t *record, struct err *e)
 	j->cancelled = true;
 	j->cancelled_ms = clock_wall_ms();
 	js->cancels++;
-	first = xmemdup(&c, sizeof(c));
-	list_append(&j->commits, &first->link);
-	list_append(&js->dirty, &j->dirty_link);
-	jobs_sync_soon(js, SOON_NOW);
+	note_commit(j, &c, 0, SOON_NOW);
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 #include "core/conf/conf.h"
 
 #define A_BIT_MS 2
+#define STARTING_MS 50
 #define TIDY_MS 2000
 #define TIDY_IDLE_MS 3600000 /* foretold jobs and old folders go without any command, too */
 #define PRUNE_MS 60000
@@ -61,7 +62,8 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	js->flush_urgent = false;
+	js->flush_ms = 0;
+	(void)event_del(js->folder_timer);
 	if (jobstore_sync_all(js->store, &e) < 0)
 		log_error("jobs", "%s", err_text(&e));
 	list_init(&now);
@@ -81,10 +83,26 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 void
 jobs_sync_soon(struct jobs *js, enum soon how)
 {
-	if (js->flush_urgent || (how == SOON_A_BIT && evtimer_pending(js->flush_timer, NULL)))
+	static const int64_t waits[] = { 0, A_BIT_MS, STARTING_MS };
+	int64_t when = clock_mono_ms() + waits[how];
+
+	if (how == SOON_STARTED)
+		arm(js->folder_timer, 0);
+	if (js->flush_ms && js->flush_ms <= when)
 		return;
-	js->flush_urgent = how == SOON_NOW;
-	arm(js->flush_timer, how == SOON_NOW ? 0 : A_BIT_MS);
+	js->flush_ms = when;
+	arm(js->flush_timer, waits[how]);
+}
+
+/* While the host comes up on another processor, what can be done before its STARTED is done. */
+static void
+on_folders(evutil_socket_t fd, short what, void *arg)
+{
+	struct jobs *js = arg;
+
+	(void)fd;
+	(void)what;
+	jobstore_sync_folders(js->store);
 }
 
 /* ---------------------------------------------------------------- tidy */
@@ -403,6 +421,7 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	fill_agent(js);
 	js->line = outbox_line_new(o->base, o->mds);
 	js->flush_timer = evtimer_new(o->base, on_flush, js);
+	js->folder_timer = evtimer_new(o->base, on_folders, js);
 	js->tidy_timer = evtimer_new(o->base, on_tidy, js);
 	js->store = jobstore_open(o->state_path, o->instance_id, e);
 	return js->store ? js : jobs_free(js);
@@ -422,6 +441,7 @@ jobs_free(struct jobs *js)
 		call_free(list_first(&js->calls, struct call, link));
 	outbox_line_free(js->line);
 	event_free(js->flush_timer);
+	event_free(js->folder_timer);
 	event_free(js->tidy_timer);
 	jobstore_close(js->store);
 	map_free(js->by_id);

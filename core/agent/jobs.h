@@ -53,8 +53,9 @@ struct jobs {
 	struct list calls, notices;
 	size_t queued, running, cancels, finished; /* finished: since the last pruning */
 	int64_t pruned_ms;
-	struct event *flush_timer, *tidy_timer;
-	bool flush_urgent, tidy_soon;
+	struct event *flush_timer, *folder_timer, *tidy_timer;
+	int64_t flush_ms; /* when, 0: not armed */
+	bool tidy_soon;
 	struct plugins_wait *wait;
 	bool waiting; /* for the table of plugins, before queued jobs start */
 };
@@ -72,8 +73,9 @@ void jobs_start_queued(struct jobs *js);
 
 /* How soon records must be on disk. */
 enum soon {
-	SOON_NOW,  /* at the end of this turn of the loop */
-	SOON_A_BIT /* more is expected at once: within 2 ms */
+	SOON_NOW,    /* at the end of this turn of the loop */
+	SOON_A_BIT,  /* more is expected at once: within 2 ms */
+	SOON_STARTED /* with STARTED of its host, which is coming up: within 50 ms */
 };
 void jobs_sync_soon(struct jobs *js, enum soon how);
 /* A job ended: write the list of finished ones, and prune, before long. */

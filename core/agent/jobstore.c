@@ -42,7 +42,8 @@ struct journal {
 	struct jobstore *store;
 	char *id;
 	int fd;
-	int folder;  /* only until the first sync, else -1 */
+	int folder;  /* until it was synced, else -1 */
+	bool fresh;  /* nothing of it is durable yet */
 	int64_t end; /* of what is in the file */
 	struct sbuf pending;
 	int result;
@@ -117,6 +118,7 @@ journal_new(struct jobstore *s, const char *id, int fd, int folder)
 	j->id = xstrdup(id);
 	j->fd = fd;
 	j->folder = folder;
+	j->fresh = folder >= 0;
 	sbuf_init(&j->pending, PENDING_MAX);
 	list_init(&j->dirty_link);
 	list_append(&s->open, &j->link);
@@ -333,8 +335,7 @@ write_out(struct journal *j)
 	int r = fs_pwrite_all(j->fd, j->pending.p, j->pending.len, (off_t)j->end);
 
 	/* A new command can be refused; the answer to one that ran must not be lost. */
-	if ((r == -ENOSPC || r == -EDQUOT) && j->folder < 0 &&
-	    statefiles_spare_free(j->store->dirfd))
+	if ((r == -ENOSPC || r == -EDQUOT) && !j->fresh && statefiles_spare_free(j->store->dirfd))
 		r = fs_pwrite_all(j->fd, j->pending.p, j->pending.len, (off_t)j->end);
 	return r;
 }
@@ -377,6 +378,7 @@ static void
 settle(struct journal *j, int result)
 {
 	j->result = result;
+	j->fresh = j->fresh && result < 0;
 	list_remove(&j->dirty_link);
 	if (result == 0 && j->folder >= 0)
 		close(TAKE_FD(j->folder));
@@ -413,6 +415,29 @@ jobstore_sync_all(struct jobstore *s, struct err *e)
 			first = failed(e, r, "write", j->id);
 	}
 	return first;
+}
+
+void
+jobstore_sync_folders(struct jobstore *s)
+{
+	bool fine = true, any = false;
+
+	list_each(it, tmp, &s->dirty) {
+		struct journal *j = list_entry(it, struct journal, dirty_link);
+
+		if (j->folder < 0)
+			continue;
+		any = true;
+		fine = fine && sync_folder(j->folder) == 0;
+	}
+	if (!any || !fine || sync_folder(s->dirfd) < 0)
+		return;
+	list_each(it, tmp, &s->dirty) {
+		struct journal *j = list_entry(it, struct journal, dirty_link);
+
+		if (j->folder >= 0)
+			close(TAKE_FD(j->folder));
+	}
 }
 
 int

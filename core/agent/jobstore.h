@@ -72,6 +72,9 @@ int journal_sync(struct journal *j, struct err *e);
  * next sync. */
 int jobstore_sync_all(struct jobstore *s, struct err *e);
 int journal_result(const struct journal *j);
+/* The folders of new journals alone, ahead of their first record: what then is left to wait for is
+ * one fdatasync. A failure shows at the next sync, which tries again. */
+void jobstore_sync_folders(struct jobstore *s);
 /* Writes what is in memory, without a sync. */
 struct journal *journal_close(struct journal *j);
 /* Drops what is in memory: nobody needs it any more. */

@@ -239,6 +239,16 @@ link_store(struct link *l, json_t *json, const void *body, size_t len, const boo
 	return 0;
 }
 
+size_t
+link_unstored(const struct link *l)
+{
+	size_t n = 0;
+
+	for (const struct list *it = l->unstored.next; it != &l->unstored; it = it->next)
+		n += !list_entry(it, struct kept, link)->stored;
+	return n;
+}
+
 bool
 link_all_stored(const struct link *l)
 {

@@ -43,6 +43,7 @@ void link_log(struct link *l, int level, const char *text); /* never blocks */
  * disk. *RET_STORED turns true then (or when it is in result.json because the agent is away). */
 int link_store(struct link *l, json_t *json, const void *body, size_t len, const bool **ret_stored);
 bool link_all_stored(const struct link *l);
+size_t link_unstored(const struct link *l);
 /* Where result.json goes when the agent is away. */
 void link_set_work_dir(struct link *l, const char *path);
 /* Ask and wait on the loop: 0 with the answer, -EPIPE when the agent is away. CANCELLED: a flag

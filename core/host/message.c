@@ -12,6 +12,8 @@
 #include "core/host/link.h"
 #include "core/ipc/wire.h"
 
+#define UNSTORED_MAX 32u /* replies a handler may be ahead of the agent's disk */
+
 /* The payload travels as the text it came as, for a round trip would change its numbers. */
 struct ssm_message *
 message_new(const char *json, size_t len, struct err *e)
@@ -70,7 +72,10 @@ msg_reply(struct ssm *S, struct ssm_message *m, const char *json, size_t len, in
 	if (r < 0)
 		return ssm_fail(S, r, "a reply of %zu bytes is too large", len);
 	m->final_sent = final != 0;
-	host_wait(h, stored);
+	/* Others are on their way in order and kept until they are durable: the next step need not
+	 * wait for the agent's disk, unless it is far behind. */
+	if (final || link_unstored(h->link) > UNSTORED_MAX)
+		host_wait(h, stored);
 	return 0;
 }
 
