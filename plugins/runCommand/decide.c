@@ -14,16 +14,16 @@ static const struct known {
 	const char *name;
 	bool on_linux;
 } known[] = {
-	{"aws:updateSsmAgent", true},	   {"aws:applications", false},
-	{"aws:configureDaemon", false},	   {"aws:configurePackage", true},
-	{"aws:psModule", false},	   {"aws:runPowerShellScript", true},
-	{"aws:runShellScript", true},	   {"aws:softwareInventory", true},
-	{"aws:cloudWatch", true},	   {"aws:configureDocker", true},
-	{"aws:runDockerAction", true},	   {"aws:domainJoin", true},
-	{"aws:updateAgent", false},	   {"aws:refreshAssociation", true},
-	{"aws:downloadContent", true},	   {"aws:runDocument", true},
-	{"Standard_Stream", false},	   {"InteractiveCommands", false},
-	{"NonInteractiveCommands", false}, {"Port", false},
+	{ "aws:updateSsmAgent", true },	     { "aws:applications", false },
+	{ "aws:configureDaemon", false },    { "aws:configurePackage", true },
+	{ "aws:psModule", false },	     { "aws:runPowerShellScript", true },
+	{ "aws:runShellScript", true },	     { "aws:softwareInventory", true },
+	{ "aws:cloudWatch", true },	     { "aws:configureDocker", true },
+	{ "aws:runDockerAction", true },     { "aws:domainJoin", true },
+	{ "aws:updateAgent", false },	     { "aws:refreshAssociation", true },
+	{ "aws:downloadContent", true },     { "aws:runDocument", true },
+	{ "Standard_Stream", false },	     { "InteractiveCommands", false },
+	{ "NonInteractiveCommands", false }, { "Port", false },
 };
 
 static const struct known *

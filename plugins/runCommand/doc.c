@@ -16,48 +16,48 @@
 
 /* Order and spelling as in the reference's types; errors show them. */
 static const struct godec_field parameter_fields[] = {
-	{"default", GODEC_ANY, NULL},		{"description", GODEC_STRING, NULL},
-	{"type", GODEC_STRING, NULL},		{"allowedValues", GODEC_STRINGS, NULL},
-	{"allowedPattern", GODEC_STRING, NULL}, {"minItems", GODEC_NUMBER, NULL},
-	{"maxItems", GODEC_NUMBER, NULL},	{"minChars", GODEC_NUMBER, NULL},
-	{"maxChars", GODEC_NUMBER, NULL},
+	{ "default", GODEC_ANY, NULL },		  { "description", GODEC_STRING, NULL },
+	{ "type", GODEC_STRING, NULL },		  { "allowedValues", GODEC_STRINGS, NULL },
+	{ "allowedPattern", GODEC_STRING, NULL }, { "minItems", GODEC_NUMBER, NULL },
+	{ "maxItems", GODEC_NUMBER, NULL },	  { "minChars", GODEC_NUMBER, NULL },
+	{ "maxChars", GODEC_NUMBER, NULL },
 };
-static const struct godec_type parameter_type = {"Parameter", "contracts", COUNT(parameter_fields),
-						 parameter_fields};
+static const struct godec_type parameter_type = { "Parameter", "contracts", COUNT(parameter_fields),
+						  parameter_fields };
 static const struct godec_field plugin_fields[] = {
-	{"settings", GODEC_ANY, NULL},
-	{"properties", GODEC_ANY, NULL},
-	{"description", GODEC_STRING, NULL},
+	{ "settings", GODEC_ANY, NULL },
+	{ "properties", GODEC_ANY, NULL },
+	{ "description", GODEC_STRING, NULL },
 };
-static const struct godec_type plugin_type = {"PluginConfig", "contracts", COUNT(plugin_fields),
-					      plugin_fields};
+static const struct godec_type plugin_type = { "PluginConfig", "contracts", COUNT(plugin_fields),
+					       plugin_fields };
 static const struct godec_field step_fields[] = {
-	{"action", GODEC_STRING, NULL},	     {"inputs", GODEC_ANY, NULL},
-	{"maxAttempts", GODEC_INT, NULL},    {"name", GODEC_STRING, NULL},
-	{"onFailure", GODEC_STRING, NULL},   {"settings", GODEC_ANY, NULL},
-	{"timeoutSeconds", GODEC_INT, NULL}, {"precondition", GODEC_MAP_STRINGS, NULL},
+	{ "action", GODEC_STRING, NULL },      { "inputs", GODEC_ANY, NULL },
+	{ "maxAttempts", GODEC_INT, NULL },    { "name", GODEC_STRING, NULL },
+	{ "onFailure", GODEC_STRING, NULL },   { "settings", GODEC_ANY, NULL },
+	{ "timeoutSeconds", GODEC_INT, NULL }, { "precondition", GODEC_MAP_STRINGS, NULL },
 };
-static const struct godec_type step_type = {"InstancePluginConfig", "contracts", COUNT(step_fields),
-					    step_fields};
+static const struct godec_type step_type = { "InstancePluginConfig", "contracts",
+					     COUNT(step_fields), step_fields };
 static const struct godec_field content_fields[] = {
-	{"schemaVersion", GODEC_STRING, NULL},	    {"description", GODEC_STRING, NULL},
-	{"runtimeConfig", GODEC_MAP, &plugin_type}, {"mainSteps", GODEC_LIST, &step_type},
-	{"parameters", GODEC_MAP, &parameter_type},
+	{ "schemaVersion", GODEC_STRING, NULL },      { "description", GODEC_STRING, NULL },
+	{ "runtimeConfig", GODEC_MAP, &plugin_type }, { "mainSteps", GODEC_LIST, &step_type },
+	{ "parameters", GODEC_MAP, &parameter_type },
 };
-static const struct godec_type content_type = {"DocumentContent", "contracts",
-					       COUNT(content_fields), content_fields};
+static const struct godec_type content_type = { "DocumentContent", "contracts",
+						COUNT(content_fields), content_fields };
 static const struct godec_field payload_fields[] = {
-	{"Parameters", GODEC_MAP_ANY, NULL},
-	{"DocumentContent", GODEC_OBJECT, &content_type},
-	{"CommandId", GODEC_STRING, NULL},
-	{"DocumentName", GODEC_STRING, NULL},
-	{"OutputS3KeyPrefix", GODEC_STRING, NULL},
-	{"OutputS3BucketName", GODEC_STRING, NULL},
-	{"CloudWatchLogGroupName", GODEC_STRING, NULL},
-	{"CloudWatchOutputEnabled", GODEC_STRING, NULL},
+	{ "Parameters", GODEC_MAP_ANY, NULL },
+	{ "DocumentContent", GODEC_OBJECT, &content_type },
+	{ "CommandId", GODEC_STRING, NULL },
+	{ "DocumentName", GODEC_STRING, NULL },
+	{ "OutputS3KeyPrefix", GODEC_STRING, NULL },
+	{ "OutputS3BucketName", GODEC_STRING, NULL },
+	{ "CloudWatchLogGroupName", GODEC_STRING, NULL },
+	{ "CloudWatchOutputEnabled", GODEC_STRING, NULL },
 };
-static const struct godec_type payload_type = {"SendCommandPayload", "messageContracts",
-					       COUNT(payload_fields), payload_fields};
+static const struct godec_type payload_type = { "SendCommandPayload", "messageContracts",
+						COUNT(payload_fields), payload_fields };
 
 /* ------------------------------------------------------------- decoding */
 
@@ -66,7 +66,7 @@ decode_payload(const json_t *payload, char **ret_trace)
 {
 	autofree char *text = NULL;
 	autojson json_t *parsed = NULL;
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	json_t *out;
 
 	if (json_is_string(payload)) {
@@ -87,8 +87,8 @@ decode_payload(const json_t *payload, char **ret_trace)
 static bool
 check_schema(struct doc *d, const json_t *content, char **ret_trace)
 {
-	static const char *const versions[] = {"1.0",	"1.2",	 "2.0", "2.0.1",
-					       "2.0.2", "2.0.3", "2.2"};
+	static const char *const versions[] = { "1.0",	 "1.2",	  "2.0", "2.0.1",
+						"2.0.2", "2.0.3", "2.2" };
 	const char *version = json_str(content, "schemaVersion", "");
 
 	for (size_t i = 0; i < COUNT(versions); i++) {

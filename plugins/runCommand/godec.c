@@ -329,7 +329,7 @@ decode_object(struct decoder *d, const json_t *v, const struct godec_type *type)
 json_t *
 godec_object(const json_t *v, const struct godec_type *type, char **ret_text)
 {
-	struct decoder d = {NULL, SBUF_INIT(PATH_MAX_LEN), NULL};
+	struct decoder d = { NULL, SBUF_INIT(PATH_MAX_LEN), NULL };
 	json_t *out = decode_object(&d, v, type);
 
 	sbuf_done(&d.path);

@@ -44,7 +44,7 @@ handle_command(struct ssm *S, struct ssm_message *msg)
 {
 	size_t len;
 	const char *text = S->api->msg_json(S, msg, "", &len);
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	autojson json_t *message = text ? json_parse(text, len, "message", &e) : NULL;
 
 	if (!message)

@@ -96,7 +96,7 @@ output_open(struct output *o, const char *key, struct output_pair *ret, struct e
 	err = open_stream(o, number, "err", e);
 	if (err < 0)
 		return err;
-	*ret = (struct output_pair){number, TAKE_FD(out), err};
+	*ret = (struct output_pair){ number, TAKE_FD(out), err };
 	return 0;
 }
 

@@ -60,7 +60,7 @@ params_init(struct params *p, const json_t *values)
 {
 	json_t *obj = (json_t *)(uintptr_t)values;
 
-	*p = (struct params){values, 0, PARAMS_MAX_BYTES};
+	*p = (struct params){ values, 0, PARAMS_MAX_BYTES };
 	for (void *it = json_object_iter(obj); it; it = json_object_iter_next(obj, it)) {
 		size_t len = strlen(json_object_iter_key(it));
 
@@ -136,7 +136,7 @@ next_token(const struct params *p, struct scan *s, struct token *ret)
 		name = skip_blanks(open + 2, s->end);
 		ret->value = value_of(p, name, s->name_end);
 		if (ret->value) {
-			*ret = (struct token){open, s->close + 2, ret->value};
+			*ret = (struct token){ open, s->close + 2, ret->value };
 			s->at = ret->end;
 			return true;
 		}
@@ -211,7 +211,7 @@ static json_t *
 fill_string(struct params *p, const json_t *v, char **ret_trace)
 {
 	const char *text = json_string_value(v);
-	struct scan s = {text, text + json_string_length(v), NULL, NULL};
+	struct scan s = { text, text + json_string_length(v), NULL, NULL };
 	struct token t;
 
 	if (p->max_name == 0 || !next_token(p, &s, &t))

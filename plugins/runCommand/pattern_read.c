@@ -58,7 +58,7 @@ add_literal(struct sbuf *b, uint32_t c)
 static uint32_t
 decode_char(const char *s, size_t n)
 {
-	static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
 	uint32_t c = (unsigned char)s[0] & masks[n];
 
 	for (size_t i = 1; i < n; i++)
@@ -252,9 +252,9 @@ read_range(struct reader *r, const char *class_start)
 static bool
 read_posix_class(struct reader *r, bool *ret_done)
 {
-	static const char *const names[] = {"alnum", "alpha", "ascii", "blank", "cntrl",
-					    "digit", "graph", "lower", "print", "punct",
-					    "space", "upper", "word",  "xdigit"};
+	static const char *const names[] = { "alnum", "alpha", "ascii", "blank", "cntrl",
+					     "digit", "graph", "lower", "print", "punct",
+					     "space", "upper", "word",	"xdigit" };
 	const char *end = memmem(r->at, (size_t)(r->end - r->at), ":]", 2);
 	const char *name = r->at + 2;
 
@@ -360,7 +360,7 @@ take_flag(struct flags *f, char c)
 static bool
 read_flags(struct reader *r, const char *from)
 {
-	struct flags f = {.multi_line = -1};
+	struct flags f = { .multi_line = -1 };
 	autofree char *text = NULL;
 
 	while (r->at < r->end && *r->at != ':' && *r->at != ')' && take_flag(&f, *r->at))
@@ -543,7 +543,7 @@ read_backslash(struct reader *r)
 	uint32_t literal;
 
 	if (c == 'A' || c == 'z' || c == 'b' || c == 'B') {
-		char text[3] = {'\\', c, '\0'};
+		char text[3] = { '\\', c, '\0' };
 
 		add_assertion(r, text, 2);
 		return true;
@@ -642,10 +642,10 @@ read_all(struct reader *r)
 char *
 pattern_translate(const char *source, size_t len, char **ret_text)
 {
-	struct reader r = {.start = source,
-			   .at = source,
-			   .end = source + len,
-			   .out = SBUF_INIT(TRANSLATED_MAX_BYTES)};
+	struct reader r = { .start = source,
+			    .at = source,
+			    .end = source + len,
+			    .out = SBUF_INIT(TRANSLATED_MAX_BYTES) };
 	bool fine = len <= SOURCE_MAX_BYTES && text_utf8_valid(source, len);
 	char *out = NULL;
 

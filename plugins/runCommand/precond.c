@@ -117,8 +117,8 @@ resolve(struct params *p, const json_t *initial)
 
 	if (!resolved)
 		resolved = json_null();
-	return (struct argument){json_string_value(initial), resolved,
-				 !json_equal(resolved, initial)};
+	return (struct argument){ json_string_value(initial), resolved,
+				  !json_equal(resolved, initial) };
 }
 
 static enum precond

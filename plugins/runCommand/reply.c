@@ -36,15 +36,22 @@ status_name(enum status s)
 }
 
 void
+result_forget_texts(struct result *r)
+{
+	free(TAKE(r->output));
+	free(TAKE(r->standard_output));
+	free(TAKE(r->standard_error));
+	r->output_len = r->standard_output_len = r->standard_error_len = 0;
+}
+
+void
 result_done(struct result *r)
 {
-	free(r->output);
-	free(r->standard_output);
-	free(r->standard_error);
+	result_forget_texts(r);
 	free(r->s3_bucket);
 	free(r->s3_prefix);
 	free(r->step_name);
-	*r = (struct result){0};
+	*r = (struct result){ 0 };
 }
 
 static size_t
@@ -60,8 +67,8 @@ count_of(const struct result *results, size_t count, enum status s)
 enum status
 reply_document_status(const struct result *results, size_t count)
 {
-	static const enum status first[] = {STATUS_SUCCESS_AND_REBOOT, STATUS_FAILED,
-					    STATUS_TIMED_OUT, STATUS_CANCELLED};
+	static const enum status first[] = { STATUS_SUCCESS_AND_REBOOT, STATUS_FAILED,
+					     STATUS_TIMED_OUT, STATUS_CANCELLED };
 	size_t good;
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)

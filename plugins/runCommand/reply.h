@@ -32,6 +32,8 @@ struct result { /* of one step; the texts are the owner's */
 	char *s3_bucket, *s3_prefix, *step_name; /* NULL without a bucket */
 };
 void result_done(struct result *r);
+/* Free the three long texts; status and code stay, for they are counted. */
+void result_forget_texts(struct result *r);
 
 enum reply_channel {
 	REPLY_CHANNEL_UNKNOWN,

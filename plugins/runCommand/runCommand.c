@@ -16,8 +16,8 @@ handle_cancel(struct ssm *S, struct ssm_message *msg)
 	return 0;
 }
 
-static const struct ssm_topic_ops command_ops = {sizeof(command_ops), 0, handle_command};
-static const struct ssm_topic_ops cancel_ops = {sizeof(cancel_ops), 0, handle_cancel};
+static const struct ssm_topic_ops command_ops = { sizeof(command_ops), 0, handle_command };
+static const struct ssm_topic_ops cancel_ops = { sizeof(cancel_ops), 0, handle_cancel };
 
 static const struct ssm_feature features[] = {
 	SSM_TOPIC("aws.ssm.sendCommand.", &command_ops, "/MessageId", NULL),
@@ -26,8 +26,8 @@ static const struct ssm_feature features[] = {
 };
 
 static const struct ssm_option options[] = {
-	{SSM_OPT_PATH, 0, "DefaultDirectory", "/usr/bin",
-	 "Where scripts start that name no working directory."},
+	{ SSM_OPT_PATH, 0, "DefaultDirectory", "/usr/bin",
+	  "Where scripts start that name no working directory." },
 };
 
 SSM_PLUGIN(runCommand) = {

@@ -10,10 +10,13 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
+#include "core/base/text.h"
 #include "plugins/runCommand/pattern.h"
 
 /* All failures are told at once, but a list of a million wrong elements fills no reply. */
 #define TRACE_MAX_BYTES (64u << 10)
+#define FAILURE_MAX_BYTES (8u << 10)
+#define NAME_SHOWN_BYTES 256
 
 /* A double as the reference prints it in sentences: shortest digits, with an exponent below 1e-4
  * and from 1e6 on ("1e+06"). */
@@ -116,13 +119,19 @@ check_pattern(const json_t *definition, const json_t *value)
 	return text;
 }
 
+/* Long values are cut: the reply has to reach the service. */
 static void
 add_failure(struct sbuf *b, const char *name, const char *text)
 {
+	size_t len = strlen(text);
+	size_t shown =
+		len > FAILURE_MAX_BYTES ? text_utf8_floor(text, len, FAILURE_MAX_BYTES) : len;
+
 	sbuf_addf(b,
-		  "%serror thrown in 'AllowedRegexParamValidator' while validating parameter /%s/: "
-		  "%s",
-		  b->len ? "\n" : "", name, text);
+		  "%serror thrown in 'AllowedRegexParamValidator' while validating parameter "
+		  "/%.*s/: %.*s%s",
+		  b->len ? "\n" : "", NAME_SHOWN_BYTES, name, (int)shown, text,
+		  shown < len ? " ..." : "");
 }
 
 char *

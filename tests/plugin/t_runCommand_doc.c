@@ -17,7 +17,7 @@
 static struct doc *
 load(const char *payload, char **ret_trace)
 {
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	autojson json_t *v = json_parse(payload, strlen(payload), "payload", &e);
 
 	ck_assert_msg(v != NULL, "%s: %s", payload, e.text);
@@ -71,9 +71,9 @@ check_steps(const char *payload, const char *want)
 /* spec/03 2.1 */
 START_TEST(test_schema)
 {
-	static const char *const v2[] = {"2.0", "2.0.1", "2.0.2", "2.0.3", "2.2"};
-	static const char *const v1[] = {"1.0", "1.2"};
-	static const char *const wrong[] = {"9.9", "", "0.3", "1.1", "2", "2.1", "2.2 ", "2.2.0"};
+	static const char *const v2[] = { "2.0", "2.0.1", "2.0.2", "2.0.3", "2.2" };
+	static const char *const v1[] = { "1.0", "1.2" };
+	static const char *const wrong[] = { "9.9", "", "0.3", "1.1", "2", "2.1", "2.2 ", "2.2.0" };
 
 	for (size_t i = 0; i < sizeof(v2) / sizeof(v2[0]); i++) {
 		autofree char *p = xasprintf(DOC("\"schemaVersion\":\"%s\"," STEP), v2[i]),
@@ -309,14 +309,14 @@ END_TEST
 START_TEST(test_command_id)
 {
 	static const char *const cases[][2] = {
-		{"aws.ssm.0123-abc.i-0123", "0123-abc"},
-		{"aws.ssm.x.mi-1", "x"},
-		{"aws.ssm.a.b.i-1", "b"},
-		{"aws.ssm..i-1", NULL},
-		{"aws.ssm.", NULL},
-		{"", NULL},
-		{"nonsense", NULL},
-		{"0123-abc.i-1", NULL},
+		{ "aws.ssm.0123-abc.i-0123", "0123-abc" },
+		{ "aws.ssm.x.mi-1", "x" },
+		{ "aws.ssm.a.b.i-1", "b" },
+		{ "aws.ssm..i-1", NULL },
+		{ "aws.ssm.", NULL },
+		{ "", NULL },
+		{ "nonsense", NULL },
+		{ "0123-abc.i-1", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

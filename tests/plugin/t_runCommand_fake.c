@@ -34,9 +34,9 @@ static const char *
 fake_info(struct ssm *S, const char *key)
 {
 	static const char *const values[][2] = {
-		{"instance-id", "i-0123456789abcdef0"}, {"region", "eu-west-1"},
-		{"platform-name", "Debian GNU/Linux"},	{"platform-version", "12"},
-		{"reported-version", "3.3.987.0"},
+		{ "instance-id", "i-0123456789abcdef0" }, { "region", "eu-west-1" },
+		{ "platform-name", "Debian GNU/Linux" },  { "platform-version", "12" },
+		{ "reported-version", "3.3.987.0" },
 	};
 
 	ck_assert_ptr_eq(S, &fake->S);
@@ -70,7 +70,7 @@ fake_cancelled(struct ssm *S)
 		json_array_size(fake->replies) >= (size_t)fake->cancel_after;
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 fake_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 {
 	autofree char *text = xvasprintf(fmt, ap);
@@ -79,7 +79,7 @@ fake_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 	ck_assert_msg(level > SSM_ERR, "%s", text);
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 fake_verror(struct ssm *S, const char *fmt, va_list ap)
 {
 	(void)S;
@@ -173,16 +173,16 @@ static int32_t
 run_program(const struct ssm_spawn *cmd, struct ssm_end *ret)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), status;
-	const struct proc_fd fds[] = {{null, 0},
-				      {running->run->stdout_fd, 1},
-				      {running->run->stderr_fd, 2}};
-	struct proc_spec spec = {.path = cmd->argv[0],
-				 .argv = (char *const *)(uintptr_t)cmd->argv,
-				 .envp = (char *const *)(uintptr_t)cmd->envp,
-				 .cwd = cmd->cwd,
-				 .fds = fds,
-				 .fd_count = 3,
-				 .search = true};
+	const struct proc_fd fds[] = { { null, 0 },
+				       { running->run->stdout_fd, 1 },
+				       { running->run->stderr_fd, 2 } };
+	struct proc_spec spec = { .path = cmd->argv[0],
+				  .argv = (char *const *)(uintptr_t)cmd->argv,
+				  .envp = (char *const *)(uintptr_t)cmd->envp,
+				  .cwd = cmd->cwd,
+				  .fds = fds,
+				  .fd_count = 3,
+				  .search = true };
 	pid_t pid = proc_spawn(&spec, NULL);
 
 	close(null);
@@ -252,7 +252,7 @@ static int32_t
 fake_step_run(struct ssm *S, struct ssm_message *msg, const struct ssm_step_run *run,
 	      struct ssm_step_result *ret)
 {
-	struct ssm_step step = {.run = run};
+	struct ssm_step step = { .run = run };
 	int32_t r;
 
 	(void)msg;
@@ -275,7 +275,7 @@ fake_step_run(struct ssm *S, struct ssm_message *msg, const struct ssm_step_run 
 void
 fake_init(struct fake *f)
 {
-	*f = (struct fake){.cancel_after = -1, .folder = "/tmp/t_runCommand.XXXXXX"};
+	*f = (struct fake){ .cancel_after = -1, .folder = "/tmp/t_runCommand.XXXXXX" };
 	fake = f;
 	f->S.api = &f->api;
 	f->api = (struct ssm_api){
@@ -335,7 +335,7 @@ stopped_ms(void)
 void
 fake_stop_clock(void)
 {
-	static const struct clock_ops stopped = {stopped_ms, stopped_ms};
+	static const struct clock_ops stopped = { stopped_ms, stopped_ms };
 
 	clock_replace(&stopped);
 }

@@ -207,7 +207,7 @@ static void
 run_file(const char *folder, const char *file)
 {
 	autofree char *path = xasprintf("%s/%s", folder, file);
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	autojson json_t *cases = json_parse_file(path, 1 << 20, &e);
 	json_t *c;
 	size_t i;
@@ -264,7 +264,7 @@ run_inputs(struct fake *f, const char *inputs)
 		xasprintf("{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[{\"action\":"
 			  "\"aws:runShellScript\",\"name\":\"a/../b\",\"inputs\":%s}]}}",
 			  inputs);
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	autojson json_t *c = json_parse(text, strlen(text), "case", &e);
 
 	ck_assert_msg(c != NULL, "%s", e.text);
@@ -319,14 +319,14 @@ START_TEST(test_timeouts)
 		const char *value;
 		int64_t seconds;
 	} cases[] = {
-		{"60", 60},	   {"\"60\"", 60},	 {"5", 5},
-		{"4", 3600},	   {"\"2\"", 3600},	 {"172800", 172800},
-		{"172801", 3600},  {"\"60.9\"", 60},	 {"7.9", 7},
-		{"4.9", 3600},	   {"-1", 3600},	 {"\"\"", 3600},
-		{"\"abc\"", 3600}, {"\" 60\"", 3600},	 {"\"0x60\"", 3600},
-		{"null", 3600},	   {"true", 3600},	 {"[60]", 3600},
-		{"1e2", 100},	   {"\"1e2\"", 100},	 {"\"nan\"", 3600},
-		{"1e300", 3600},   {"172800.5", 172800},
+		{ "60", 60 },	     { "\"60\"", 60 },	     { "5", 5 },
+		{ "4", 3600 },	     { "\"2\"", 3600 },	     { "172800", 172800 },
+		{ "172801", 3600 },  { "\"60.9\"", 60 },     { "7.9", 7 },
+		{ "4.9", 3600 },     { "-1", 3600 },	     { "\"\"", 3600 },
+		{ "\"abc\"", 3600 }, { "\" 60\"", 3600 },    { "\"0x60\"", 3600 },
+		{ "null", 3600 },    { "true", 3600 },	     { "[60]", 3600 },
+		{ "1e2", 100 },	     { "\"1e2\"", 100 },     { "\"nan\"", 3600 },
+		{ "1e300", 3600 },   { "172800.5", 172800 },
 	};
 	struct fake f;
 
@@ -422,9 +422,9 @@ END_TEST
 START_TEST(test_channel)
 {
 	static const char *const states[][2] = {
-		{"open", "\"ableToOpenMGSConnection\":true}"},
-		{"closed", "\"ableToOpenMGSConnection\":false}"},
-		{"other", NULL},
+		{ "open", "\"ableToOpenMGSConnection\":true}" },
+		{ "closed", "\"ableToOpenMGSConnection\":false}" },
+		{ "other", NULL },
 	};
 
 	for (size_t i = 0; i < 3; i++) {

@@ -33,7 +33,7 @@ letters(size_t len, char first)
 static struct span
 head_of(const char *s, size_t len)
 {
-	return (struct span){s, len < OUTPUT_HEAD_BYTES ? len : OUTPUT_HEAD_BYTES};
+	return (struct span){ s, len < OUTPUT_HEAD_BYTES ? len : OUTPUT_HEAD_BYTES };
 }
 
 static void
@@ -56,8 +56,8 @@ check_stream(const char *s, size_t len, size_t kept)
 /* spec/01 1.9: from 24000 bytes on, so that the total is 24000. */
 START_TEST(test_stream_limit)
 {
-	static const size_t whole[] = {0, 1, 2500, 23979, 23980, 23981, 23998, 23999};
-	static const size_t cut[] = {24000, 24001, 24003, 24004, 24005, 30000, 1000000};
+	static const size_t whole[] = { 0, 1, 2500, 23979, 23980, 23981, 23998, 23999 };
+	static const size_t cut[] = { 24000, 24001, 24003, 24004, 24005, 30000, 1000000 };
 	autofree char *s = letters(1000000, 'a');
 
 	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
@@ -70,7 +70,7 @@ END_TEST
 /* A character of N bytes that begins BACK bytes before the cut. */
 START_TEST(test_stream_characters)
 {
-	static const char *const chars[] = {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+	static const char *const chars[] = { "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80" };
 
 	for (size_t c = 0; c < 3; c++) {
 		size_t n = strlen(chars[c]);
@@ -178,7 +178,7 @@ expected_length(size_t out, size_t err)
 
 START_TEST(test_combined_lengths)
 {
-	static const size_t around[] = {0, 1215, 1238, 1250, 2453, 2476, 2500};
+	static const size_t around[] = { 0, 1215, 1238, 1250, 2453, 2476, 2500 };
 	autofree char *s = letters(5000, 'a');
 
 	for (size_t i = 0; i < 7; i++)
@@ -353,7 +353,7 @@ END_TEST
 
 START_TEST(test_no_folder)
 {
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 
 	ck_assert_ptr_null(output_new("/nonexistent/folder", &e));
 	ck_assert_int_eq(e.code, -ENOENT);

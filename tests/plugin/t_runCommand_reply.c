@@ -14,8 +14,8 @@
 	"\"ver\":\"3.3.987.0\"}"
 #define CMD "01234567-890a-bcde-f012-34567890abcd"
 
-static struct reply_agent agent = {"en-US", "amazon-ssm-agent", "linux",
-				   "1",	    "3.3.987.0",	REPLY_CHANNEL_UNKNOWN};
+static struct reply_agent agent = { "en-US", "amazon-ssm-agent", "linux",
+				    "1",     "3.3.987.0",	 REPLY_CHANNEL_UNKNOWN };
 
 static int64_t
 ms(const char *stamp)
@@ -37,10 +37,9 @@ static struct result
 make(const char *id, enum status status, int code, const char *output, const char *out,
      const char *err)
 {
-	struct result r = {.id = id,
-			   .action = "aws:runShellScript",
-			   .status = status,
-			   .code = code};
+	struct result r = {
+		.id = id, .action = "aws:runShellScript", .status = status, .code = code
+	};
 
 	set(&r.output, &r.output_len, output);
 	set(&r.standard_output, &r.standard_output_len, out);
@@ -74,7 +73,7 @@ START_TEST(test_one_step)
 		"\"endDateTime\":\"2024-10-21T18:08:11.949Z\",\"outputS3BucketName\":\"\","
 		"\"outputS3KeyPrefix\":\"\",\"stepName\":\"\","
 		"\"standardOutput\":\"hello\\n" CMD "\\n\",\"standardError\":\"\"}}}";
-	static const enum status states[] = {STATUS_IN_PROGRESS, STATUS_SUCCESS};
+	static const enum status states[] = { STATUS_IN_PROGRESS, STATUS_SUCCESS };
 
 	for (size_t i = 0; i < 2; i++) {
 		const char *mark = strstr(want, "%s");
@@ -124,8 +123,8 @@ END_TEST
 /* spec/03 10.3, final reply */
 START_TEST(test_many_steps)
 {
-	static const enum status states[] = {STATUS_SKIPPED, STATUS_SUCCESS, STATUS_FAILED,
-					     STATUS_SKIPPED, STATUS_SUCCESS};
+	static const enum status states[] = { STATUS_SKIPPED, STATUS_SUCCESS, STATUS_FAILED,
+					      STATUS_SKIPPED, STATUS_SUCCESS };
 	struct result r[5];
 	size_t len;
 	char *got;
@@ -221,13 +220,14 @@ START_TEST(test_document_status)
 	static const struct {
 		enum status results[3], want;
 	} cases[] = {
-		{{STATUS_SUCCESS, STATUS_SKIPPED, STATUS_SUCCESS}, STATUS_SUCCESS},
-		{{STATUS_FAILED, STATUS_SUCCESS_AND_REBOOT, STATUS_TIMED_OUT},
-		 STATUS_SUCCESS_AND_REBOOT},
-		{{STATUS_TIMED_OUT, STATUS_FAILED, STATUS_CANCELLED}, STATUS_FAILED},
-		{{STATUS_CANCELLED, STATUS_TIMED_OUT, STATUS_SUCCESS}, STATUS_TIMED_OUT},
-		{{STATUS_CANCELLED, STATUS_SUCCESS, STATUS_SKIPPED}, STATUS_CANCELLED},
-		{{STATUS_PASSED_AND_REBOOT, STATUS_SUCCESS, STATUS_SKIPPED}, STATUS_IN_PROGRESS},
+		{ { STATUS_SUCCESS, STATUS_SKIPPED, STATUS_SUCCESS }, STATUS_SUCCESS },
+		{ { STATUS_FAILED, STATUS_SUCCESS_AND_REBOOT, STATUS_TIMED_OUT },
+		  STATUS_SUCCESS_AND_REBOOT },
+		{ { STATUS_TIMED_OUT, STATUS_FAILED, STATUS_CANCELLED }, STATUS_FAILED },
+		{ { STATUS_CANCELLED, STATUS_TIMED_OUT, STATUS_SUCCESS }, STATUS_TIMED_OUT },
+		{ { STATUS_CANCELLED, STATUS_SUCCESS, STATUS_SKIPPED }, STATUS_CANCELLED },
+		{ { STATUS_PASSED_AND_REBOOT, STATUS_SUCCESS, STATUS_SKIPPED },
+		  STATUS_IN_PROGRESS },
 	};
 
 	ck_assert_int_eq(reply_document_status(NULL, 0), STATUS_SUCCESS);
@@ -235,7 +235,7 @@ START_TEST(test_document_status)
 		struct result r[3];
 
 		for (size_t n = 0; n < 3; n++)
-			r[n] = (struct result){.status = cases[i].results[n]};
+			r[n] = (struct result){ .status = cases[i].results[n] };
 		ck_assert_int_eq(reply_document_status(r, 3), cases[i].want);
 	}
 }
