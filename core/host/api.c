@@ -274,7 +274,7 @@ api_find(struct ssm *S, uint32_t kind, const char *name, struct ssm **ret_owner,
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Callable from any thread, so the line is made and handed on under a lock. */
-static void
+__attribute__((format(printf, 3, 0))) static void
 api_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 {
 	static struct log_site site;
@@ -286,7 +286,7 @@ api_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 	pthread_mutex_unlock(&log_lock);
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 api_verror(struct ssm *S, const char *fmt, va_list ap)
 {
 	struct instance *i = host_instance(S);

@@ -219,8 +219,10 @@ view_result(const struct invocation *inv, const struct plugin *p)
 json_t *
 view_node(const struct node *node, int64_t now_ms)
 {
-	static const char *const copied[] = { "AgentVersion",	 "PlatformType", "PlatformName",
-					      "PlatformVersion", "IPAddress",	 "ComputerName" };
+	static const char *const copied[] = {
+		"AgentVersion", "PlatformType", "PlatformName",
+		"PlatformVersion", "IPAddress", "ComputerName"
+	};
 	bool online = now_ms - node->last_ping_ms < ONLINE_MS;
 	bool managed = text_starts(node->id, "mi-");
 	json_t *out = json_pack("{s:s, s:s, s:o, s:b, s:s, s:s, s:s}", "InstanceId", node->id,
