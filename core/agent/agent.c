@@ -51,6 +51,7 @@ struct agent {
 	struct creds_cache *creds;
 	struct identity_find *find;
 	struct identity *identity;
+	json_t *passed_over; /* before IDENTITY, for whoami */
 	struct ctl *ctl;
 	struct plugins *plugins;
 	struct aws *aws;
@@ -251,7 +252,8 @@ open_service(struct agent *a, struct err *e)
 		.base = a->base,
 		.http = a->http,
 		.creds = a->creds,
-		.region = who->signing_region,
+		.region = who->region,
+		.signing_region = who->signing_region,
 		.service_domain = conf_str(a->conf, "Agent.ServiceDomain"),
 		.override = endpoint_override,
 		.arg = a,
@@ -286,9 +288,9 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 	struct agent *a = arg;
 	char platform[128] = "", version[64] = "";
 
-	(void)passed_over;
 	a->find = NULL;
 	a->identity = who;
+	a->passed_over = json_deep_copy(passed_over);
 	log_notice("agent", "this is %s in %s (%s)", who->instance_id, who->region, who->kind);
 	ssmapi_platform(platform, sizeof(platform), version, sizeof(version));
 	a->info = plugin_info(a, platform, version);
@@ -314,16 +316,9 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 static json_t *
 describe_self(struct agent *a)
 {
-	json_t *all = creds_describe(a->creds);
-	const struct identity *who = a->identity;
+	json_t *all = whoami_report(a->identity, a->passed_over, a->creds);
 	autofree char *text = NULL;
 
-	json_object_set_new(all, "identity", who ? json_string(who->kind) : json_null());
-	put(all, "instance_id", who ? who->instance_id : "");
-	put(all, "region", who ? who->region : "");
-	put(all, "signing_region", who ? who->signing_region : "");
-	put(all, "availability_zone", who ? who->availability_zone : "");
-	json_object_set_new(all, "identity_passed_over", json_array());
 	text = whoami_text(all);
 	json_object_set_new(all, "text", json_string(text));
 	return all;
@@ -424,6 +419,7 @@ stop(struct agent *a)
 	http_free(a->http);
 	signals_free(a->signals);
 	identity_free(a->identity);
+	json_decref(a->passed_over);
 	json_decref(a->info);
 	mem_cleanup_fd(&a->lock_fd);
 	event_base_free(a->base);

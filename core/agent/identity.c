@@ -56,7 +56,8 @@ struct identity_find {
 	char *const *next; /* in the order */
 	struct get gets[GETS];
 	unsigned running;
-	struct metahttp *task;
+	struct metahttp *get;
+	json_t *task; /* ECS: its metadata */
 	struct event *timer;
 	struct retry retry;
 	json_t *passed_over;
@@ -98,7 +99,8 @@ identity_cancel(struct identity_find *f)
 	if (!f)
 		return;
 	drop_gets(f);
-	metahttp_cancel(f->task);
+	metahttp_cancel(f->get);
+	json_decref(f->task);
 	event_free(f->timer);
 	json_decref(f->passed_over);
 	free(f->last_reasons);
@@ -137,6 +139,15 @@ short_id(const char *id)
 	return xstrdup(strlen(id) > SHORT_ID_MAX && last ? last + 1 : id);
 }
 
+/* A zone goes to the service as it is: what is not one is better left out. */
+static char *
+zone_of(const char *text)
+{
+	autofree char *copy = xstrdup(text ? text : "");
+
+	return xstrdup(is_region(text_trim(copy)) ? text_trim(copy) : "");
+}
+
 static struct identity *
 make(const struct identity_find *f, const char *kind, const char *id, const char *region,
      const char *zone, const char *zone_id)
@@ -149,8 +160,8 @@ make(const struct identity_find *f, const char *kind, const char *id, const char
 	i->short_id = short_id(id);
 	i->region = xstrdup(region);
 	i->signing_region = xstrdup(*signing ? signing : region);
-	i->availability_zone = xstrdup(zone ? zone : "");
-	i->availability_zone_id = xstrdup(zone_id ? zone_id : "");
+	i->availability_zone = zone_of(zone);
+	i->availability_zone_id = zone_of(zone_id);
 	return i;
 }
 
@@ -169,8 +180,11 @@ finish(struct identity_find *f, struct identity *who)
 static void
 pass_over(struct identity_find *f, const char *kind, const char *reason)
 {
+	autofree char *name = text_utf8_repair(kind, strlen(kind), NULL);
+	autofree char *why = text_utf8_repair(reason, strlen(reason), NULL);
+
 	json_array_append_new(f->passed_over,
-			      json_pack("{s:s,s:s}", "identity", kind, "reason", reason));
+			      json_pack("{s:s,s:s}", "identity", name, "reason", why));
 	try_next(f);
 }
 
@@ -240,6 +254,17 @@ ask_ec2(struct identity_find *f)
 /* ------------------------------------------------------------------- ECS */
 
 static const char *
+ecs_uri(void)
+{
+	const char *v4 = secure_getenv("ECS_CONTAINER_METADATA_URI_V4");
+	const char *v3 = secure_getenv("ECS_CONTAINER_METADATA_URI");
+
+	if (v4 && *v4)
+		return v4;
+	return v3 && *v3 ? v3 : NULL;
+}
+
+static const char *
 last_part(const char *s)
 {
 	const char *slash = strrchr(s, '/');
@@ -247,22 +272,64 @@ last_part(const char *s)
 	return slash ? slash + 1 : s;
 }
 
+/* The body of an answer, or NULL with what is wrong. */
+static json_t *
+read_metadata(int result, const char *text, const struct http_response *r, const char *what,
+	      struct err *e)
+{
+	json_t *body = NULL;
+
+	if (result < 0)
+		err_set(e, result, "%s: %s", what, text);
+	else if (r->status != 200)
+		err_set(e, -EREMOTEIO, "%s: HTTP status %d", what, r->status);
+	else
+		body = json_parse(r->body, r->body_len, what, e);
+	return body;
+}
+
 /* "ecs:" cluster "_" task "_" container; the region is in the task's ARN. spec/04 section 1.4. */
 static void
-judge_ecs(struct identity_find *f, const json_t *task)
+judge_ecs(struct identity_find *f, const json_t *container)
 {
-	const char *arn = json_str(task, "TaskARN", "");
-	json_t *container = json_at(task, "/Containers/0");
+	const char *arn = json_str(f->task, "TaskARN", "");
+	const char *cluster = last_part(json_str(f->task, "Cluster", ""));
+	const char *docker_id = json_str(container, "DockerId", "");
 	autostrv char **parts = strv_split(arn, ":");
 	autofree char *id = NULL;
 
-	if (strv_len(parts) < 6 || !container) {
-		pass_over(f, "ECS", "the answer of the task metadata is not what it should be");
+	if (strv_len(parts) < 6 || !*cluster || !*last_part(arn) || !*docker_id) {
+		pass_over(f, "ECS", "the task metadata lacks TaskARN, Cluster or DockerId");
 		return;
 	}
-	id = xasprintf("ecs:%s_%s_%s", last_part(json_str(task, "Cluster", "")), last_part(arn),
-		       json_str(container, "DockerId", ""));
-	take_answer(f, "ECS", id, parts[3], json_str(task, "AvailabilityZone", ""), "");
+	id = xasprintf("ecs:%s_%s_%s", cluster, last_part(arn), docker_id);
+	take_answer(f, "ECS", id, parts[3], json_str(f->task, "AvailabilityZone", ""), "");
+}
+
+static void
+on_container(void *arg, int result, const char *text, const struct http_response *r)
+{
+	struct identity_find *f = arg;
+	struct err e = { 0, "" };
+	autojson json_t *container = read_metadata(result, text, r, "the container metadata", &e);
+
+	f->get = NULL;
+	if (container)
+		judge_ecs(f, container);
+	else
+		pass_over(f, "ECS", err_text(&e));
+}
+
+static void
+get_metadata(struct identity_find *f, const char *path, http_done_fn *done)
+{
+	autofree char *url = xasprintf("%s%s", ecs_uri(), path);
+	struct metahttp_request q = { .method = "GET", .url = url };
+	struct err e = { 0, "" };
+
+	f->get = metahttp_start(f->base, f->http, &q, done, f, &e);
+	if (!f->get)
+		pass_over(f, "ECS", err_text(&e));
 }
 
 static void
@@ -270,40 +337,23 @@ on_task(void *arg, int result, const char *text, const struct http_response *r)
 {
 	struct identity_find *f = arg;
 	struct err e = { 0, "" };
-	autojson json_t *task = NULL;
-	autofree char *why = NULL;
 
-	f->task = NULL;
-	if (result < 0)
-		why = xstrdup(text);
-	else if (r->status != 200)
-		why = xasprintf("the task metadata answered with status %d", r->status);
-	else if (!(task = json_parse(r->body, r->body_len, "the task metadata", &e)))
-		why = xstrdup(err_text(&e));
-	if (why)
-		pass_over(f, "ECS", why);
+	f->get = NULL;
+	json_decref(f->task);
+	f->task = read_metadata(result, text, r, "the task metadata", &e);
+	if (f->task)
+		get_metadata(f, "", on_container);
 	else
-		judge_ecs(f, task);
+		pass_over(f, "ECS", err_text(&e));
 }
 
 static void
 ask_ecs(struct identity_find *f)
 {
-	const char *v4 = secure_getenv("ECS_CONTAINER_METADATA_URI_V4");
-	const char *uri = v4 && *v4 ? v4 : secure_getenv("ECS_CONTAINER_METADATA_URI");
-	autofree char *url = NULL;
-	struct err e = { 0, "" };
-	struct metahttp_request q = { .method = "GET" };
-
-	if (!uri || !*uri) {
+	if (ecs_uri())
+		get_metadata(f, "/task", on_task);
+	else
 		pass_over(f, "ECS", "not configured (ECS_CONTAINER_METADATA_URI_V4 is not set)");
-		return;
-	}
-	url = xasprintf("%s/task", uri);
-	q.url = url;
-	f->task = metahttp_start(f->base, f->http, &q, on_task, f, &e);
-	if (!f->task)
-		pass_over(f, "ECS", err_text(&e));
 }
 
 /* ---------------------------------------------------- from configuration */

@@ -3,6 +3,7 @@
 #include "core/agent/whoami.h"
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/agent/identity.h"
@@ -42,11 +43,11 @@ put(json_t *o, const char *key, const char *value)
 	json_object_set_new(o, key, json_string(value));
 }
 
-static json_t *
-make_report(const struct whoami *w)
+json_t *
+whoami_report(const struct identity *who, const json_t *passed_over,
+	      const struct creds_cache *creds)
 {
-	const struct identity *who = w->found ? w->found : w->o.identity;
-	autojson json_t *creds = creds_describe(w->o.creds);
+	autojson json_t *chain = creds_describe(creds);
 	json_t *all = json_object();
 
 	json_object_set_new(all, "identity", who ? json_string(who->kind) : json_null());
@@ -54,15 +55,17 @@ make_report(const struct whoami *w)
 	put(all, "region", who ? who->region : "");
 	put(all, "signing_region", who ? who->signing_region : "");
 	put(all, "availability_zone", who ? who->availability_zone : "");
-	json_object_set(all, "identity_passed_over", w->passed_over);
-	json_object_update(all, creds);
+	json_object_set_new(all, "identity_passed_over",
+			    passed_over ? json_deep_copy(passed_over) : json_array());
+	json_object_update(all, chain);
 	return all;
 }
 
 static void
 report(struct whoami *w)
 {
-	autojson json_t *all = make_report(w);
+	const struct identity *who = w->found ? w->found : w->o.identity;
+	autojson json_t *all = whoami_report(who, w->passed_over, w->o.creds);
 	whoami_done_fn *done = w->done;
 	void *arg = w->arg;
 
@@ -152,12 +155,29 @@ add_passed_over(struct sbuf *b, const json_t *list, const char *name)
 			  json_str(one, "reason", ""));
 }
 
+static void
+add_credentials(struct sbuf *b, const json_t *r, const char *source)
+{
+	const char *expires = json_str(r, "expires", NULL);
+	bool expired = json_bool(r, "expired", false);
+
+	sbuf_addf(b, "Credentials: %s, key %s..., %s%s\n", source, json_str(r, "access_key", ""),
+		  !expires	    ? "without expiry"
+			  : expired ? "EXPIRED since "
+				    : "valid until ",
+		  expires ? expires : "");
+	if (json_bool(r, "refused", false))
+		sbuf_adds(b,
+			  "  REFUSED by the service; the first source that has credentials is "
+			  "used all the same\n");
+}
+
 char *
 whoami_text(const json_t *r)
 {
 	struct sbuf b = SBUF_INIT(1u << 20);
 	const char *kind = json_str(r, "identity", NULL), *source = json_str(r, "source", NULL);
-	const char *expires = json_str(r, "expires", ""), *error = json_str(r, "last_error", "");
+	const char *remark = json_str(r, "remark", NULL), *error = json_str(r, "last_error", NULL);
 
 	if (kind)
 		sbuf_addf(&b, "Node:        %s in %s (%s)\n", json_str(r, "instance_id", ""),
@@ -166,13 +186,13 @@ whoami_text(const json_t *r)
 		sbuf_adds(&b, "Node:        not known\n");
 	add_passed_over(&b, json_object_get(r, "identity_passed_over"), "identity");
 	if (source)
-		sbuf_addf(&b, "Credentials: %s, key %s..., %s%s\n", source,
-			  json_str(r, "access_key", ""),
-			  *expires ? "valid until " : "without expiry", expires);
+		add_credentials(&b, r, source);
 	else
 		sbuf_adds(&b, "Credentials: none\n");
 	add_passed_over(&b, json_object_get(r, "passed_over"), "source");
-	if (*error)
+	if (remark)
+		sbuf_addf(&b, "  remark: %s\n", remark);
+	if (error && source)
 		sbuf_addf(&b, "  last refresh failed: %s\n", error);
 	return sbuf_take(&b, NULL);
 }

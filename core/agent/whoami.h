@@ -31,6 +31,9 @@ typedef void whoami_done_fn(void *arg, const json_t *report);
 struct whoami *whoami_start(const struct whoami_options *o, whoami_done_fn *done, void *arg);
 void whoami_cancel(struct whoami *w); /* no callback; NULL is fine */
 
+/* The report of what is known already: WHO and PASSED_OVER may be NULL. Caller owns. */
+json_t *whoami_report(const struct identity *who, const json_t *passed_over,
+		      const struct creds_cache *creds);
 /* The report for people, several lines. Caller frees. */
 char *whoami_text(const json_t *report);
 

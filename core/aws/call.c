@@ -36,7 +36,7 @@
 
 struct aws {
 	struct aws_options o;
-	char *region, *service_domain;
+	char *region, *signing_region, *service_domain;
 	int64_t skew_ms;
 	struct retry_budget budget;
 	struct list calls;
@@ -115,6 +115,7 @@ aws_new(const struct aws_options *o)
 
 	a->o = *o;
 	a->region = xstrdup(o->region);
+	a->signing_region = xstrdup(o->signing_region ? o->signing_region : o->region);
 	a->service_domain = xstrdup(o->service_domain);
 	retry_budget_init(&a->budget);
 	list_init(&a->calls);
@@ -129,6 +130,7 @@ aws_free(struct aws *a)
 	list_each(it, tmp, &a->calls)
 		call_free(list_entry(it, struct aws_call, link));
 	free(a->region);
+	free(a->signing_region);
 	free(a->service_domain);
 	free(a);
 	return NULL;
@@ -544,7 +546,7 @@ copy_request(struct aws_call *c, const struct aws_request *r)
 	c->r = *r;
 	c->r.service = xstrdup(r->service);
 	c->r.method = xstrdup(r->method ? r->method : "POST");
-	c->r.region = xstrdup(r->region ? r->region : c->aws->region);
+	c->r.region = xstrdup(r->region ? r->region : c->aws->signing_region);
 	c->r.body = r->body ? xmemdup(r->body, r->body_len) : NULL;
 	c->r.timeout_ms = r->timeout_ms ? r->timeout_ms : TIMEOUT_MS;
 	c->r.attempts = r->attempts ? r->attempts : 1;

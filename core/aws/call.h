@@ -22,7 +22,8 @@ struct aws_options {
 	struct event_base *base;
 	struct http *http;
 	struct creds_cache *creds;
-	const char *region;
+	const char *region;	    /* of the endpoints */
+	const char *signing_region; /* NULL: the same */
 	const char *service_domain;
 	/* Configured endpoint of a service ("" none); may be NULL. */
 	const char *(*override)(void *arg, const char *service);
@@ -42,7 +43,7 @@ struct aws_request {
 	const char *method;	  /* NULL: POST */
 	const char *path;	  /* NULL: "/" ; with query */
 	const char *url;	  /* NULL: the service's endpoint + path */
-	const char *region;	  /* NULL: the agent's */
+	const char *region;	  /* to sign for; NULL: the agent's */
 	const char *content_type; /* NULL: application/x-amz-json-1.1 */
 	char *const *headers;	  /* further ones, NULL */
 	const void *body;

@@ -1,28 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ec2messages. One long poll at a time and no pause between two of them: the service paces us, and
- * only failures make us wait. */
+/* ec2messages. One long poll at a time, the next at once after an answer: the service holds the
+ * poll, we do not sleep. Only what fails, or what answers at once and empty again and again, is
+ * slowed down. */
 #include "core/aws/mds.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "core/base/clock.h"
 #include "core/base/json.h"
+#include "core/base/list.h"
 #include "core/base/mem.h"
 #include "core/base/rand.h"
+#include "core/base/sbuf.h"
 
-#define TARGET "EC2WindowsMessageDeliveryService."
 #define VISIBILITY_S 10
-#define ANSWER_ATTEMPTS 4u
-#define ANSWER_MS 20000
-#define MESSAGE_ID_MIN 16u
+#define ANSWER_ATTEMPTS 4
+#define ANSWER_TIMEOUT_MS 20000
+#define BODY_MAX (8u * 1024u * 1024u)
+#define DESTINATION_MIN 10
+#define ID_MIN 16
+#define NO_KEY_CAP_MS 5000
 #define REFUSED_BASE_MS 5000
 #define REFUSED_CAP_MS 300000
-/* An answer without messages that came at once is a broken service: polls must not spin. */
-#define QUICK_MS 500
-#define QUICK_MAX 3u
+
+/* A connection that broke after this long was a poll that somebody on the way did not want to
+ * hold: no reason to wait longer each time. */
+#define LONG_POLL_MS 10000
+/* An empty answer sooner than this is no long poll; so many are let pass. */
+#define QUICK_MS 1000
+#define QUICK_FREE 3
+#define QUICK_WAIT_MS 100
+#define QUICK_WAIT_MAX_MS 2000
 
 struct mds {
 	struct event_base *base;
@@ -32,32 +45,189 @@ struct mds {
 	mds_messages_fn *messages;
 	mds_state_fn *state;
 	void *arg;
+
 	bool on;
-	struct aws_call *poll;
-	struct event *timer;
-	struct retry transport, throttled, refused;
-	int64_t poll_began_ms;
-	unsigned quick;
+	struct aws_call *call; /* the poll under way */
+	int64_t since_ms;
+	struct event *next; /* the wait before the next one */
+	struct retry retry;
+	enum retry_class last_class;
+	unsigned quick; /* empty answers in a row that came at once */
+	struct list refusals;
 };
 
-static void poll_once(struct mds *m);
+/* A call that was refused here, on its way to be told. */
+struct refusal {
+	struct list link;
+	struct event *event;
+	char *text;
+	aws_done_fn *done;
+	void *arg;
+};
 
-static void
-reset_waits(struct mds *m)
+struct op {
+	const char *target;
+	const char *body;
+	size_t body_len;
+	int64_t timeout_ms;
+	unsigned attempts;
+};
+
+static struct aws_call *
+start_op(struct mds *m, const struct op *op, aws_done_fn *done, void *arg, struct err *e)
 {
-	retry_reset(&m->transport);
-	retry_reset(&m->throttled);
-	retry_reset(&m->refused);
+	struct aws_request r = {
+		.service = "ec2messages",
+		.target = op->target,
+		.body = op->body,
+		.body_len = op->body_len,
+		.timeout_ms = op->timeout_ms,
+		.attempts = op->attempts,
+	};
+
+	return aws_start(m->aws, &r, done, arg, e);
 }
 
 static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+add_member(struct sbuf *b, const char *name, const char *value, size_t len)
+{
+	sbuf_addf(b, "%c\"%s\":", b->len == 0 ? '{' : ',', name);
+	json_add_string_go(b, value, len);
+}
+
+static void
+wait_ms(struct mds *m, int64_t ms)
+{
+	struct timeval tv;
+
+	clock_timeval(ms, &tv);
+	evtimer_add(m->next, &tv);
+}
+
+/* One back-off per kind of failure: what throttles us and what does not answer have nothing to do
+ * with each other. */
+static void
+retry_of(enum retry_class class, int result, struct retry *ret)
+{
+	if (result == -ENOKEY)
+		/* The credential cache has a back-off of its own. */
+		retry_init(ret, RETRY_BASE_MS, NO_KEY_CAP_MS);
+	else if (class == RETRY_THROTTLED)
+		retry_init(ret, RETRY_THROTTLED_BASE_MS, RETRY_THROTTLED_CAP_MS);
+	else if (class == RETRY_AUTH || class == RETRY_NO)
+		retry_init(ret, REFUSED_BASE_MS, REFUSED_CAP_MS);
+	else
+		retry_init(ret, RETRY_BASE_MS, RETRY_CAP_MS);
+}
+
+static void
+fail_poll(struct mds *m, int result, const char *text, enum retry_class class, int64_t after_ms)
+{
+	struct retry fresh;
+	int64_t ms;
+
+	retry_of(class, result, &fresh);
+	if (class != m->last_class || fresh.cap_ms != m->retry.cap_ms ||
+	    (class == RETRY_TRANSPORT && clock_mono_ms() - m->since_ms >= LONG_POLL_MS))
+		m->retry = fresh;
+	m->last_class = class;
+	ms = retry_next_ms(&m->retry, after_ms);
+	wait_ms(m, ms);
+	m->state(m->arg, result, text, ms);
+}
+
+static int64_t
+quick_wait_ms(struct mds *m, bool empty)
+{
+	unsigned over;
+
+	if (!empty || clock_mono_ms() - m->since_ms >= QUICK_MS) {
+		m->quick = 0;
+		return 0;
+	}
+	if (++m->quick <= QUICK_FREE)
+		return 0;
+	over = m->quick - QUICK_FREE - 1;
+	return over >= 5 ? QUICK_WAIT_MAX_MS : QUICK_WAIT_MS << over;
+}
+
+static void poll_once(struct mds *m);
+
+/* The next poll is under way while the messages are handled. */
+static void
+take_messages(struct mds *m, json_t *messages)
+{
+	bool empty = json_array_size(messages) == 0;
+	int64_t ms = quick_wait_ms(m, empty);
+
+	retry_reset(&m->retry);
+	m->state(m->arg, 0, "", 0);
+	if (!m->on)
+		return; /* they come again */
+	if (ms > 0)
+		wait_ms(m, ms);
+	else
+		poll_once(m);
+	if (!empty)
+		m->messages(m->arg, messages);
+}
+
+static void
+on_poll(void *arg, const struct aws_reply *r)
+{
+	struct mds *m = arg;
+	json_t *messages = r->json ? json_object_get(r->json, "Messages") : NULL;
+	autojson json_t *none = json_array();
+
+	m->call = NULL;
+	if (r->result < 0)
+		fail_poll(m, r->result, r->text, r->retry, r->retry_after_ms);
+	else if (!json_is_object(r->json))
+		fail_poll(m, -EPROTO, "GetMessages: the answer is not a JSON object",
+			  RETRY_TRANSPORT, 0);
+	else if (messages && !json_is_null(messages) && !json_is_array(messages))
+		fail_poll(m, -EPROTO, "GetMessages: 'Messages' is not a list", RETRY_TRANSPORT, 0);
+	else
+		take_messages(m, json_is_array(messages) ? messages : none);
+}
+
+static void
+poll_once(struct mds *m)
+{
+	char id[RAND_UUID_SIZE];
+	struct sbuf b = SBUF_INIT(BODY_MAX);
+	autofree char *body = NULL;
+	struct op op = { .target = "EC2WindowsMessageDeliveryService.GetMessages",
+			 .timeout_ms = m->poll_timeout_ms,
+			 .attempts = 1 };
+	struct err e = { 0 };
+
+	rand_uuid4(id);
+	add_member(&b, "Destination", m->instance_id, strlen(m->instance_id));
+	add_member(&b, "MessagesRequestId", id, strlen(id));
+	sbuf_addf(&b, ",\"VisibilityTimeoutInSeconds\":%d}", VISIBILITY_S);
+	body = sbuf_take(&b, &op.body_len);
+	op.body = body;
+	m->since_ms = clock_mono_ms();
+	if (strlen(m->instance_id) < DESTINATION_MIN)
+		err_set(&e, -EINVAL,
+			"GetMessages: the instance id '%s' is shorter than %d "
+			"characters",
+			m->instance_id, DESTINATION_MIN);
+	else
+		m->call = start_op(m, &op, on_poll, m, &e);
+	if (!m->call)
+		fail_poll(m, e.code, err_text(&e), RETRY_NO, 0);
+}
+
+static void
+on_next(evutil_socket_t fd, short what, void *arg)
 {
 	struct mds *m = arg;
 
 	(void)fd;
 	(void)what;
-	if (m->on && !m->poll)
+	if (m->on && !m->call)
 		poll_once(m);
 }
 
@@ -73,11 +243,21 @@ mds_new(const struct mds_options *o, mds_messages_fn *messages, mds_state_fn *st
 	m->messages = messages;
 	m->state = state;
 	m->arg = arg;
-	m->timer = evtimer_new(m->base, on_timer, m);
-	retry_init(&m->transport, RETRY_BASE_MS, RETRY_CAP_MS);
-	retry_init(&m->throttled, RETRY_THROTTLED_BASE_MS, RETRY_THROTTLED_CAP_MS);
-	retry_init(&m->refused, REFUSED_BASE_MS, REFUSED_CAP_MS);
+	list_init(&m->refusals);
+	retry_of(RETRY_TRANSPORT, 0, &m->retry);
+	m->last_class = RETRY_TRANSPORT;
+	m->next = evtimer_new(o->base, on_next, m);
+	assert(m->next);
 	return m;
+}
+
+static void
+refusal_free(struct refusal *r)
+{
+	list_remove(&r->link);
+	event_free(r->event);
+	free(r->text);
+	free(r);
 }
 
 struct mds *
@@ -85,132 +265,13 @@ mds_free(struct mds *m)
 {
 	if (!m)
 		return NULL;
-	aws_cancel(m->poll);
-	event_free(m->timer);
+	list_each(it, next, &m->refusals)
+		refusal_free(list_entry(it, struct refusal, link));
+	aws_cancel(m->call);
+	event_free(m->next);
 	free(m->instance_id);
 	free(m);
 	return NULL;
-}
-
-/* ------------------------------------------------------------------ poll */
-
-static void
-wait_ms(struct mds *m, int64_t ms)
-{
-	struct timeval tv;
-
-	clock_timeval(ms, &tv);
-	event_add(m->timer, &tv);
-}
-
-static void
-fail(struct mds *m, int result, const char *text, struct retry *r, int64_t at_least_ms)
-{
-	int64_t ms = retry_next_ms(r, at_least_ms);
-
-	wait_ms(m, ms);
-	m->state(m->arg, result, text, ms);
-}
-
-/* A poll that nobody answered in time is the normal end of a quiet one: the service may hold it as
- * long as we are ready to wait. */
-static bool
-is_quiet_end(const struct mds *m, const struct aws_reply *r)
-{
-	return r->result == -ETIMEDOUT &&
-		clock_mono_ms() - m->poll_began_ms >= m->poll_timeout_ms - 1000;
-}
-
-static struct retry *
-wait_for(struct mds *m, const struct aws_reply *r)
-{
-	switch (r->retry) {
-	case RETRY_THROTTLED:
-		return &m->throttled;
-	case RETRY_NO:
-	case RETRY_AUTH:
-		return &m->refused;
-	case RETRY_TRANSPORT:
-	case RETRY_SKEW:
-		break;
-	}
-	return &m->transport;
-}
-
-/* NULL when the body is not what GetMessages answers; an absent list is an empty one. */
-static json_t *
-list_of(const struct aws_reply *r)
-{
-	json_t *list;
-
-	if (!json_is_object(r->json))
-		return NULL;
-	list = json_object_get(r->json, "Messages");
-	if (!list || json_is_null(list))
-		return json_array();
-	return json_is_array(list) ? json_incref(list) : NULL;
-}
-
-static void
-next_poll(struct mds *m, size_t count)
-{
-	bool quick = count == 0 && clock_mono_ms() - m->poll_began_ms < QUICK_MS;
-
-	m->quick = quick ? m->quick + 1 : 0;
-	if (m->quick > QUICK_MAX)
-		wait_ms(m, QUICK_MS);
-	else
-		poll_once(m);
-}
-
-static void
-on_poll(void *arg, const struct aws_reply *r)
-{
-	struct mds *m = arg;
-	autojson json_t *list = NULL;
-
-	m->poll = NULL;
-	if (r->result < 0 && !is_quiet_end(m, r)) {
-		fail(m, r->result, r->text, wait_for(m, r), r->retry_after_ms);
-		return;
-	}
-	list = r->result < 0 ? json_array() : list_of(r);
-	if (!list) {
-		fail(m, -EPROTO, "the answer to GetMessages is not what it should be",
-		     &m->transport, 0);
-		return;
-	}
-	reset_waits(m);
-	m->state(m->arg, 0, "", 0);
-	/* The next poll is under way while the messages are handled. */
-	next_poll(m, json_array_size(list));
-	if (json_array_size(list))
-		m->messages(m->arg, list);
-}
-
-static void
-poll_once(struct mds *m)
-{
-	char id[RAND_UUID_SIZE];
-	autojson json_t *body = NULL;
-	autofree char *text = NULL;
-	struct err e = { 0, "" };
-
-	rand_uuid4(id);
-	body = json_pack("{s:s,s:s,s:i}", "Destination", m->instance_id, "MessagesRequestId", id,
-			 "VisibilityTimeoutInSeconds", VISIBILITY_S);
-	text = json_text(body);
-	struct aws_request q = {
-		.service = "ec2messages",
-		.target = TARGET "GetMessages",
-		.body = text,
-		.body_len = strlen(text),
-		.timeout_ms = m->poll_timeout_ms,
-	};
-	m->poll_began_ms = clock_mono_ms();
-	m->poll = aws_start(m->aws, &q, on_poll, m, &e);
-	if (!m->poll)
-		fail(m, e.code, err_text(&e), &m->refused, 0);
 }
 
 void
@@ -219,116 +280,123 @@ mds_poll(struct mds *m, bool on)
 	if (m->on == on)
 		return;
 	m->on = on;
-	event_del(m->timer);
-	aws_cancel(m->poll);
-	m->poll = NULL;
-	if (on)
-		poll_once(m);
+	if (on) {
+		wait_ms(m, 0); /* STATE is never called from within */
+		return;
+	}
+	aws_cancel(m->call);
+	m->call = NULL;
+	evtimer_del(m->next);
 }
 
 void
 mds_poll_now(struct mds *m)
 {
-	if (!m->on || m->poll)
+	if (!m->on || m->call)
 		return;
-	event_del(m->timer);
-	poll_once(m);
+	retry_reset(&m->retry);
+	wait_ms(m, 0);
 }
-
-/* --------------------------------------------------------------- answers */
-
-/* A local refusal comes by the callback like every other, from the loop. */
-struct refusal {
-	struct event *event;
-	aws_done_fn *done;
-	void *arg;
-	struct err e;
-};
 
 static void
 on_refusal(evutil_socket_t fd, short what, void *arg)
 {
-	struct refusal *f = arg;
-	struct aws_reply r = { .result = f->e.code, .text = err_text(&f->e), .retry = RETRY_NO };
+	struct refusal *r = arg;
+	struct refusal told = *r;
+	autofree char *text = TAKE(r->text);
+	struct aws_reply reply = { .result = -EINVAL, .text = text, .body = "", .retry = RETRY_NO };
 
 	(void)fd;
 	(void)what;
-	event_free(f->event);
-	f->done(f->arg, &r);
-	free(f);
+	refusal_free(r);
+	told.done(told.arg, &reply);
 }
 
-static void
-refuse(struct mds *m, const struct err *e, aws_done_fn *done, void *arg)
-{
-	const struct timeval now = { 0, 0 };
-	struct refusal *f = xcalloc(1, sizeof(*f));
-
-	f->done = done;
-	f->arg = arg;
-	f->e = *e;
-	f->event = evtimer_new(m->base, on_refusal, f);
-	event_add(f->event, &now);
-}
-
-/* Takes BODY. */
 static struct aws_call *
-answer(struct mds *m, const char *target, json_t *body, aws_done_fn *done, void *arg)
+refuse(struct mds *m, const char *text, aws_done_fn *done, void *arg)
 {
-	autojson json_t *owned = body;
-	autofree char *text = owned ? json_text(owned) : NULL;
-	struct err e = { 0, "" };
-	struct aws_request q = {
-		.service = "ec2messages",
-		.target = target,
-		.body = text,
-		.body_len = text ? strlen(text) : 0,
-		.timeout_ms = ANSWER_MS,
-		.attempts = ANSWER_ATTEMPTS,
-	};
-	const char *id = json_str(owned, "MessageId", "");
-	struct aws_call *c = NULL;
+	struct refusal *r = xcalloc(1, sizeof(*r));
+	struct timeval now = { 0, 0 };
 
-	if (!owned)
-		err_set(&e, -EINVAL, "an answer to a message is not valid UTF-8");
-	else if (strlen(id) < MESSAGE_ID_MIN)
-		err_set(&e, -EINVAL, "a message id has at least %u characters", MESSAGE_ID_MIN);
-	else
-		c = aws_start(m->aws, &q, done, arg, &e);
-	if (!c)
-		refuse(m, &e, done, arg);
-	return c;
+	r->text = xstrdup(text);
+	r->done = done;
+	r->arg = arg;
+	r->event = evtimer_new(m->base, on_refusal, r);
+	assert(r->event);
+	list_append(&m->refusals, &r->link);
+	evtimer_add(r->event, &now);
+	return NULL;
+}
+
+/* B holds the members but the last brace; it is freed. */
+static struct aws_call *
+start_answer(struct mds *m, const char *target, struct sbuf *b, aws_done_fn *done, void *arg)
+{
+	struct op op = { .target = target,
+			 .timeout_ms = ANSWER_TIMEOUT_MS,
+			 .attempts = ANSWER_ATTEMPTS };
+	struct aws_call *call;
+	struct err e = { 0 };
+
+	if (sbuf_addc(b, '}') < 0) {
+		sbuf_done(b);
+		return refuse(m, "the reply is larger than 8 MiB", done, arg);
+	}
+	op.body = b->p;
+	op.body_len = b->len;
+	call = start_op(m, &op, done, arg, &e);
+	sbuf_done(b);
+	return call ? call : refuse(m, err_text(&e), done, arg);
+}
+
+static struct aws_call *
+simple_answer(struct mds *m, const char *target, const char *failure_type, const char *message_id,
+	      aws_done_fn *done, void *arg)
+{
+	struct sbuf b = SBUF_INIT(BODY_MAX);
+
+	if (strlen(message_id) < ID_MIN)
+		return refuse(m, "the MessageId is shorter than 16 characters", done, arg);
+	if (failure_type)
+		add_member(&b, "FailureType", failure_type, strlen(failure_type));
+	add_member(&b, "MessageId", message_id, strlen(message_id));
+	return start_answer(m, target, &b, done, arg);
 }
 
 struct aws_call *
 mds_acknowledge(struct mds *m, const char *message_id, aws_done_fn *done, void *arg)
 {
-	return answer(m, TARGET "AcknowledgeMessage", json_pack("{s:s}", "MessageId", message_id),
-		      done, arg);
+	return simple_answer(m, "EC2WindowsMessageDeliveryService.AcknowledgeMessage", NULL,
+			     message_id, done, arg);
 }
 
 struct aws_call *
 mds_fail(struct mds *m, const char *message_id, const char *failure_type, aws_done_fn *done,
 	 void *arg)
 {
-	return answer(m, TARGET "FailMessage",
-		      json_pack("{s:s,s:s}", "FailureType", failure_type, "MessageId", message_id),
-		      done, arg);
+	return simple_answer(m, "EC2WindowsMessageDeliveryService.FailMessage", failure_type,
+			     message_id, done, arg);
 }
 
 struct aws_call *
 mds_delete(struct mds *m, const char *message_id, aws_done_fn *done, void *arg)
 {
-	return answer(m, TARGET "DeleteMessage", json_pack("{s:s}", "MessageId", message_id), done,
-		      arg);
+	return simple_answer(m, "EC2WindowsMessageDeliveryService.DeleteMessage", NULL, message_id,
+			     done, arg);
 }
 
 struct aws_call *
 mds_reply(struct mds *m, const char *message_id, const char *reply_id, const char *payload,
 	  size_t len, aws_done_fn *done, void *arg)
 {
-	json_t *body = json_pack("{s:s,s:s%,s:s}", "MessageId", message_id, "Payload", payload, len,
-				 "ReplyId", reply_id);
+	struct sbuf b = SBUF_INIT(BODY_MAX);
 
-	return answer(m, TARGET "SendReply", body, done, arg);
+	if (strlen(message_id) < ID_MIN)
+		return refuse(m, "the MessageId is shorter than 16 characters", done, arg);
+	if (strlen(reply_id) < ID_MIN)
+		return refuse(m, "the ReplyId is shorter than 16 characters", done, arg);
+	add_member(&b, "MessageId", message_id, strlen(message_id));
+	add_member(&b, "Payload", payload, len);
+	add_member(&b, "ReplyId", reply_id, strlen(reply_id));
+	return start_answer(m, "EC2WindowsMessageDeliveryService.SendReply", &b, done, arg);
 }

@@ -17,10 +17,11 @@ struct mds_options {
 	const char *instance_id;
 	int64_t poll_timeout_ms; /* Mds.StopTimeoutMillis + 10 s */
 };
-/* One poll's messages, a JSON array in service order (each an object as of spec/01 section 1.2; not
- * checked further), never empty. Borrowed. */
+/* One poll's messages, a JSON array in service order, never empty; what should be an object as of
+ * spec/01 section 1.2 is not checked further. Borrowed. */
 typedef void mds_messages_fn(void *arg, json_t *messages);
-/* The poll's health: RESULT 0 after an answer, else with TEXT and the wait that follows. */
+/* The poll's health: RESULT 0 after an answer, else with TEXT and the wait that follows. Before the
+ * messages of the same poll. */
 typedef void mds_state_fn(void *arg, int result, const char *text, int64_t wait_ms);
 
 struct mds *mds_new(const struct mds_options *o, mds_messages_fn *messages, mds_state_fn *state,
@@ -29,8 +30,9 @@ struct mds *mds_free(struct mds *m);
 void mds_poll(struct mds *m, bool on); /* off: the request under way is dropped */
 void mds_poll_now(struct mds *m);      /* cut a back-off short */
 
-/* Answers. Each DONE is called once; attempts as of spec/01 section 1.3. Returned handles for
- * aws_cancel(). */
+/* Answers. Each DONE is called once, never from within; attempts as of spec/01 section 1.3.
+ * Returned handles for aws_cancel(). NULL: refused here (an id that is too short), which DONE is
+ * told by -EINVAL, unless the mds is freed before. */
 struct aws_call *mds_acknowledge(struct mds *m, const char *message_id, aws_done_fn *done,
 				 void *arg);
 struct aws_call *mds_fail(struct mds *m, const char *message_id, const char *failure_type,

@@ -9,12 +9,18 @@
 #include "core/base/text.h"
 
 #define NOTICE_MAX (1u << 20)
+/* A reason that quotes a document has no natural end; the service keeps no more of any output. */
+#define TRACE_MAX 24000
 
 static void
 member(struct sbuf *b, const char *before, const char *value)
 {
+	size_t len = strlen(value);
+
+	if (len > TRACE_MAX)
+		len = text_utf8_floor(value, len, TRACE_MAX);
 	sbuf_adds(b, before);
-	json_add_string_go(b, value, strlen(value));
+	json_add_string_go(b, value, len);
 }
 
 char *
