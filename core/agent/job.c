@@ -17,7 +17,8 @@
 #include "core/base/sbuf.h"
 #include "core/conf/conf.h"
 
-#define OPEN_MAX 64u /* journals that stay open though their jobs only wait */
+#define TRIES_MAX 60u /* a second apart */
+#define OPEN_MAX 64u  /* journals that stay open though their jobs only wait */
 
 void
 job_short_name(const char *id, char ret[16])
@@ -250,6 +251,13 @@ job_enqueue(struct job *j)
 	js->queued++;
 }
 
+/* For want of something that others use up just now. */
+static bool
+may_pass(int code)
+{
+	return code == -EAGAIN || code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+}
+
 /* MESSAGE into the journal; false: it cannot be kept. */
 static bool
 store_message(struct job *j, json_t *record, struct err *e)
@@ -295,6 +303,12 @@ job_take(struct jobs *js, const char *id, const struct envelope *env)
 	rand_uuid4(j->notice_id);
 	record = message_record(j, env);
 	stored_ok = store_message(j, record, &e);
+	if (!stored_ok && may_pass(e.code)) {
+		log_warn("jobs", "job '%s' is left at the service: %s", id, err_text(&e));
+		if (j->state == JOB_NEW)
+			job_free(j);
+		return;
+	}
 	job_take_record(j, record);
 	if (!stored_ok) {
 		refuse(j, err_text(&e));
@@ -376,6 +390,28 @@ start_worker(struct job *j, struct err *e)
 	return j->worker ? 0 : -EIO;
 }
 
+/* Nobody waits any more for what was sent two days ago, and it may do harm now. */
+static bool
+is_stale(const struct job *j, struct err *e)
+{
+	if (clock_wall_ms() - j->received_ms <= JOBS_STALE_MS)
+		return false;
+	return err_set(e, -ETIME, "it waited for more than 48 hours") < 0;
+}
+
+/* Back to the head of the queue. */
+static bool
+try_later(struct job *j, int code)
+{
+	if (!may_pass(code) || ++j->tries > TRIES_MAX)
+		return false;
+	j->state = JOB_QUEUED;
+	list_append(j->jobs->queue.next, &j->queue_link); /* before the first */
+	j->jobs->queued++;
+	jobs_start_later(j->jobs);
+	return true;
+}
+
 void
 job_start(struct job *j)
 {
@@ -385,10 +421,12 @@ job_start(struct job *j)
 	unqueue(j);
 	j->state = JOB_ACTIVE;
 	j->started_ms = clock_wall_ms();
-	if (start_worker(j, &e) == 0) {
+	if (!is_stale(j, &e) && start_worker(j, &e) == 0) {
 		j->jobs->running++;
 		return;
 	}
+	if (try_later(j, e.code))
+		return;
 	why = xasprintf("the command could not be started: %s", err_text(&e));
 	log_warn("jobs", "job '%s': %s", j->id, why);
 	job_final_notice(j, "Failed", why);

@@ -41,7 +41,8 @@ struct job {
 	struct list commits;
 	json_t *values; /* of state_put */
 	size_t value_bytes;
-	unsigned steps; /* nested jobs so far */
+	unsigned steps;	 /* nested jobs so far */
+	unsigned tries;	 /* to start it, while the machine was short of something */
 };
 
 /* What happens when a record is on disk (RESULT 0) or could not be brought there. */

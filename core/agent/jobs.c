@@ -27,6 +27,7 @@
 #define A_BIT_MS 2
 #define STARTING_MS 50
 #define TIDY_MS 2000
+#define AGAIN_MS 1000
 #define TIDY_IDLE_MS 3600000 /* foretold jobs and old folders go without any command, too */
 #define PRUNE_MS 60000
 #define PRUNE_JOBS 256u
@@ -39,6 +40,7 @@ struct call {
 
 struct reply_alone {
 	struct list link;
+	struct jobs *jobs;
 	struct outbox *outbox;
 };
 
@@ -185,7 +187,7 @@ first_startable(const struct jobs *js)
 {
 	struct job *j = list_first(&js->queue, struct job, queue_link);
 
-	return j && jobs_slot_free(js) && list_empty(&j->commits) ? j : NULL;
+	return j && !js->short_of && jobs_slot_free(js) && list_empty(&j->commits) ? j : NULL;
 }
 
 static void
@@ -211,6 +213,24 @@ jobs_start_queued(struct jobs *js)
 	w = plugins_refresh(js->plugins, on_plugins, js);
 	if (js->waiting)
 		js->wait = w;
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct jobs *js = arg;
+
+	(void)fd;
+	(void)what;
+	js->short_of = false;
+	jobs_start_queued(js);
+}
+
+void
+jobs_start_later(struct jobs *js)
+{
+	js->short_of = true;
+	arm(js->again_timer, AGAIN_MS);
 }
 
 /* -------------------------------------------------------------- answers */
@@ -276,6 +296,7 @@ jobs_notice_text(const struct jobs *js, int64_t now_unix_ms, const char *status,
 static void
 alone_free(struct reply_alone *a)
 {
+	a->jobs->notice_count--;
 	list_remove(&a->link);
 	outbox_free(a->outbox);
 	free(a);
@@ -295,10 +316,19 @@ void
 jobs_notice(struct jobs *js, const char *message_id, const char *status, const char *trace)
 {
 	int64_t now = clock_wall_ms();
-	struct reply_alone *a = xcalloc(1, sizeof(*a));
 	struct outbox_item item = { .final = true }; /* of this row, that is */
-	char *text = jobs_notice_text(js, now, status, trace);
+	struct reply_alone *a;
+	char *text;
 
+	if (js->notice_count >= JOBS_NOTICES_MAX) {
+		log_warn("jobs", "%zu replies wait: message '%s' gets none", js->notice_count,
+			 message_id);
+		return;
+	}
+	text = jobs_notice_text(js, now, status, trace);
+	a = xcalloc(1, sizeof(*a));
+	a->jobs = js;
+	js->notice_count++;
 	rand_uuid4(item.reply_id);
 	list_append(&js->notices, &a->link);
 	a->outbox = outbox_new(js->line, message_id, &alone_ops, a);
@@ -423,6 +453,7 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	js->flush_timer = evtimer_new(o->base, on_flush, js);
 	js->folder_timer = evtimer_new(o->base, on_folders, js);
 	js->tidy_timer = evtimer_new(o->base, on_tidy, js);
+	js->again_timer = evtimer_new(o->base, on_again, js);
 	js->store = jobstore_open(o->state_path, o->instance_id, e);
 	return js->store ? js : jobs_free(js);
 }
@@ -443,6 +474,7 @@ jobs_free(struct jobs *js)
 	event_free(js->flush_timer);
 	event_free(js->folder_timer);
 	event_free(js->tidy_timer);
+	event_free(js->again_timer);
 	jobstore_close(js->store);
 	map_free(js->by_id);
 	free(js);

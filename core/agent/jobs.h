@@ -32,6 +32,8 @@ struct err;
 #define KIND_ACTION 1u
 #define KIND_TOPIC 2u
 
+#define JOBS_STALE_MS (48 * 3600000LL) /* neither started nor ended after that */
+#define JOBS_NOTICES_MAX 1000u	       /* replies that no journal keeps */
 #define JOBS_CANCELS_MAX 1000u		/* cancels of jobs not seen yet */
 #define JOBS_CANCEL_MS (48 * 3600000LL) /* and how long they are kept */
 #define JOBS_ANSWER_MS (2 * 3600000LL)	/* after a job's end its replies are dropped */
@@ -51,11 +53,13 @@ struct jobs {
 	struct list queue; /* of those that wait for a slot */
 	struct list dirty; /* of those with records that wait for the disk */
 	struct list calls, notices;
-	size_t queued, running, cancels, finished; /* finished: since the last pruning */
+	size_t queued, running, cancels, notice_count, finished; /* finished: since the last pruning */
 	int64_t pruned_ms;
 	struct event *flush_timer, *folder_timer, *tidy_timer;
 	int64_t flush_ms; /* when, 0: not armed */
 	bool tidy_soon;
+	struct event *again_timer;
+	bool short_of; /* descriptors, processes, memory: no start until the timer */
 	struct plugins_wait *wait;
 	bool waiting; /* for the table of plugins, before queued jobs start */
 };
@@ -70,6 +74,9 @@ bool jobs_slot_free(const struct jobs *js);
 bool jobs_queue_full(const struct jobs *js);
 /* Start what waits, as far as there are slots. */
 void jobs_start_queued(struct jobs *js);
+
+/* A start failed for want of something that may be there again in a second. */
+void jobs_start_later(struct jobs *js);
 
 /* How soon records must be on disk. */
 enum soon {

@@ -180,6 +180,9 @@ no_result(const struct worker *w)
 	if (w->result < 0)
 		return xasprintf("the plugin '%s' failed: %s", w->plugin,
 				 strerror((int)-w->result));
+	if (w->result == STEP_REBOOT || w->result == STEP_REBOOT_AGAIN)
+		return xasprintf("the command asked for a restart of the machine (exit code 194): "
+				 "restart it and send what is left of the document again");
 	return xasprintf("the plugin '%s' ended without a result", w->plugin);
 }
 
@@ -470,6 +473,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		w->timed_out = true;
 	if (w->host)
 		hostproc_kill(w->host, "it did not end in time");
+	else if (w->stranger)
+		(void)proc_signal(&w->who, SIGKILL);
 }
 
 void
@@ -654,6 +659,8 @@ worker_adopt(struct job *j, const struct proc_id *who, const char *why)
 	w->gone = !w->stranger;
 	if (w->gone)
 		contain(w);
+	else
+		set_timer(w, j->started_ms + JOBS_STALE_MS - clock_wall_ms());
 	return w;
 }
 

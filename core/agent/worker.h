@@ -24,6 +24,8 @@ struct worker;
 #define STEP_FAILED 1
 #define STEP_TIMED_OUT 2
 #define STEP_CANCELLED 3
+#define STEP_REBOOT 4
+#define STEP_REBOOT_AGAIN 5
 
 struct worker {
 	struct job *job;

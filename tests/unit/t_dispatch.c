@@ -993,6 +993,7 @@ static const struct wrong_case {
 	{ "failinit", "the plugin 'runCommand' failed: it went wrong" },
 	{ "end:-5", "the plugin 'runCommand' failed: it went wrong" },
 	{ "end", "the plugin 'runCommand' ended without a result" },
+	{ "end:5", "the command asked for a restart of the machine" },
 	{ "garbage", "was ended: it broke the protocol: " },
 	{ "badseq", "was ended: it left out a message number" },
 	{ "close", "was ended: it closed its connection and went on" },
@@ -1179,12 +1180,9 @@ START_TEST(test_depth)
 }
 END_TEST
 
-static const char *const deaths[] = { "crash", "exit:0" };
-
 /* A step does not outlive what it is a step of. */
 START_TEST(test_step_cascade)
 {
-	(void)deaths;
 	deliver(message(1, SEND,
 			"{\"script\":\"job:acme:a final\",\"then\":{\"script\":\"child cancel "
 			"end:3\"}}"));
@@ -1194,6 +1192,43 @@ START_TEST(test_step_cascade)
 	until_idle();
 	ck_assert(says(reply_of(1, 1), "\"code\":3"));
 	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
+static long
+pid_in_log(const char *what)
+{
+	for (size_t i = 0; lines && lines[i]; i++) {
+		const char *at = strstr(lines[i], what);
+
+		if (at)
+			return pid_behind(at, "pid ");
+	}
+	return -1;
+}
+
+static bool
+is_running(long pid)
+{
+	autofree char *path = xasprintf("/proc/%ld/stat", pid), *text = NULL;
+
+	return fs_read(AT_FDCWD, path, 4096, &text, NULL, NULL) == 0 && !says(text, ") Z ");
+}
+
+START_TEST(test_step_dies_with_its_parent)
+{
+	long step;
+
+	deliver(message(1, SEND,
+			"{\"script\":\"job:acme:a final\",\"then\":{\"script\":\"hang\"}}"));
+	until(has_logged, "/1' starts");
+	let_pass(200);
+	step = pid_in_log("/1' starts");
+	ck_assert(is_running(step));
+	ck_assert_int_eq(kill((pid_t)pid_in_log("' starts"), SIGKILL), 0);
+	until_idle();
+	ck_assert(!is_running(step));
+	ck_assert(says(last_reply(1), "ended by signal 9 (SIGKILL) before its work was done"));
 }
 END_TEST
 
@@ -1295,6 +1330,73 @@ START_TEST(test_queue_survives)
 	/* This one had started: it is not started again. Its host saw the end and is gone. */
 	ck_assert(says(last_reply(1), "\"notice\":\"Failed\""));
 	ck_assert(says(last_reply(1), "worker lost"));
+}
+END_TEST
+
+/* A host that outlived its agent is waited for, not started beside itself. */
+START_TEST(test_adopted)
+{
+	long pid;
+
+	command(1, "hang");
+	until_sent(1, 'r', 1);
+	let_pass(300);
+	pid = pid_in_log("' starts");
+	restart();
+	ck_assert_uint_eq(reported("running"), 1);
+	command(1, "hang");
+	let_pass(300);
+	ck_assert_uint_eq(count(1, 'a'), 2);
+	ck_assert(is_running(pid));
+	ck_assert_uint_eq(reported("running"), 1);
+	if (_i == 0)
+		ck_assert_int_eq(kill((pid_t)pid, SIGKILL), 0);
+	else
+		cancel(2, 1);
+	until_idle();
+	ck_assert(!is_running(pid));
+	ck_assert(says(last_reply(1), _i == 0 ? "worker lost" : "\"notice\":\"Cancelled\""));
+	restart();
+	ck_assert(is_idle(NULL));
+}
+END_TEST
+
+START_TEST(test_stale)
+{
+	clock_replace(&shifted);
+	configure("Mds.CommandWorkersLimit=1");
+	restart();
+	command(1, "cancel final");
+	command(2, "touch:ran final");
+	until_sent(2, 'a', 1);
+	shift_ms = 49 * 3600000LL;
+	restart();
+	until_idle();
+	ck_assert(says(last_reply(2), "it waited for more than 48 hours"));
+	clock_replace(NULL);
+}
+END_TEST
+
+/* Without descriptors a command stays at the service, and a stored one starts later. */
+START_TEST(test_no_descriptors)
+{
+	struct rlimit old, few;
+	int next = dup(0);
+
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = (rlim_t)next + (_i == 0 ? 1 : 4);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	command(1, "final");
+	let_pass(300);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	ck_assert_uint_eq(count(1, 'r'), _i == 0 ? 0 : 1);
+	ck_assert_uint_eq(count(1, 'a'), _i == 0 ? 0 : 1);
+	if (_i == 0)
+		command(1, "final");
+	until_idle();
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
 }
 END_TEST
 
@@ -1426,10 +1528,14 @@ main(int argc, char **argv)
 	tcase_add_loop_test(t, test_steps, 0, (int)NELEMS(steps));
 	tcase_add_test(t, test_depth);
 	tcase_add_test(t, test_step_cascade);
+	tcase_add_test(t, test_step_dies_with_its_parent);
 	tcase_add_test(t, test_reply_again);
 	tcase_add_test(t, test_reply_refused);
 	tcase_add_test(t, test_replies_survive);
 	tcase_add_test(t, test_queue_survives);
+	tcase_add_loop_test(t, test_adopted, 0, 2);
+	tcase_add_test(t, test_stale);
+	tcase_add_loop_test(t, test_no_descriptors, 0, 2);
 	tcase_add_test(t, test_cannot_store);
 	tcase_add_test(t, test_no_plugin_any_more);
 	tcase_add_test(t, test_two_hundred);
