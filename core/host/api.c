@@ -2,7 +2,7 @@
 /* struct ssm_api filled in; loading of plugins with their options; what is common to all kinds. */
 #include <errno.h>
 #include <event2/event.h>
-#include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,7 +271,7 @@ api_find(struct ssm *S, uint32_t kind, const char *name, struct ssm **ret_owner,
 
 /* ---------------------------------------------------------------- common */
 
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static char log_lock;
 
 /* Callable from any thread, so the line is made and handed on under a lock. */
 __attribute__((format(printf, 3, 0))) static void
@@ -279,11 +279,12 @@ api_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 {
 	static struct log_site site;
 
-	pthread_mutex_lock(&log_lock);
+	while (__atomic_test_and_set(&log_lock, __ATOMIC_ACQUIRE))
+		sched_yield();
 	if ((int)level <= (int)log_get_level())
 		log_vwrite(&site, (enum log_level)level, host_instance(S)->module->plugin.name, fmt,
 			   ap);
-	pthread_mutex_unlock(&log_lock);
+	__atomic_clear(&log_lock, __ATOMIC_RELEASE);
 }
 
 __attribute__((format(printf, 2, 0))) static void
