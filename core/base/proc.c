@@ -253,6 +253,16 @@ set_attributes(const struct plan *p, posix_spawnattr_t *at)
 	return posix_spawnattr_setflags(at, (short)flags);
 }
 
+/* Looked for first, to save a process for each folder of PATH that does not have the program. */
+static int
+try_spawn(const struct plan *p, const char *path, const posix_spawn_file_actions_t *fa,
+	  const posix_spawnattr_t *at, pid_t *ret)
+{
+	if (access(path, F_OK) < 0)
+		return errno;
+	return posix_spawn(ret, path, fa, at, p->spec->argv, p->envp);
+}
+
 /* As execvp(): go on to the next folder unless the file is there and cannot be run for a reason of
  * its own; "not permitted" is remembered. */
 static int
@@ -262,7 +272,7 @@ spawn_first(const struct plan *p, const posix_spawn_file_actions_t *fa, const po
 	int best = ENOENT;
 
 	for (size_t i = 0; p->paths && p->paths[i]; i++) {
-		int r = posix_spawn(ret, p->paths[i], fa, at, p->spec->argv, p->envp);
+		int r = try_spawn(p, p->paths[i], fa, at, ret);
 
 		if (r == 0 || (r != ENOENT && r != ENOTDIR && r != EACCES))
 			return r;

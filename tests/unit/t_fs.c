@@ -271,7 +271,7 @@ END_TEST
 START_TEST(test_write_failures_leave_nothing)
 {
 	struct err e = { 0, "" };
-	struct rlimit small = { 4, 4 };
+	struct rlimit before, small;
 
 	ck_assert_int_eq(mkdirat(top, "dir", 0700), 0);
 	put("f", "old");
@@ -280,8 +280,12 @@ START_TEST(test_write_failures_leave_nothing)
 	ck_assert_int_eq(fs_write_atomic(top, "none/f", "x", 1, 0600, true, &e), -ENOENT);
 	/* A full disk, as far as the process can tell. */
 	ck_assert_ptr_ne(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = before;
+	small.rlim_cur = 4;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
 	ck_assert_int_eq(fs_write_atomic(top, "f", "too long", 8, 0600, true, &e), -EFBIG);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
 	ck_assert_int_eq(count_entries(), 2);
 	has_text("f", "old");
 }
@@ -414,7 +418,7 @@ END_TEST
 START_TEST(test_remove_deep)
 {
 	struct err e = { 0, "" };
-	struct rlimit few = { 32, 32 };
+	struct rlimit before, few;
 	int at = fs_make_dir(top, "deep", 0700, &e);
 
 	for (int i = 0; i < 3000; i++) {
@@ -425,8 +429,12 @@ START_TEST(test_remove_deep)
 		at = next;
 	}
 	close(at);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 32;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	ck_assert_msg(fs_remove_tree(top, "deep", &e) == 0, "%s", e.text);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	ck_assert_int_eq(count_entries(), 0);
 }
 END_TEST
