@@ -53,7 +53,8 @@ struct jobs {
 	struct list queue; /* of those that wait for a slot */
 	struct list dirty; /* of those with records that wait for the disk */
 	struct list calls, notices;
-	size_t queued, running, cancels, notice_count, finished; /* finished: since the last pruning */
+	size_t queued, running, cancels, notice_count;
+	size_t finished; /* since the last pruning */
 	int64_t pruned_ms;
 	struct event *flush_timer, *folder_timer, *tidy_timer;
 	int64_t flush_ms; /* when, 0: not armed */
