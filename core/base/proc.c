@@ -272,12 +272,8 @@ spawn_first(const struct plan *p, const posix_spawn_file_actions_t *fa, const po
 	int best = ENOENT;
 
 	for (size_t i = 0; p->paths && p->paths[i]; i++) {
-		int r;
+		int r = try_spawn(p, p->paths[i], fa, at, ret);
 
-		/* A process only to find out that nothing is there would cost more than the look. */
-		if (p->paths[1] && access(p->paths[i], F_OK) < 0 && errno == ENOENT)
-			continue;
-		r = try_spawn(p, p->paths[i], fa, at, ret);
 		if (r == 0 || (r != ENOENT && r != ENOTDIR && r != EACCES))
 			return r;
 		if (r == EACCES)
