@@ -152,7 +152,8 @@ def switches(pids):
 
 def written(pid):
     """Of the process and of all children that it has waited for, and theirs."""
-    return int(re.search(r"^write_bytes: (\d+)", read("/proc/%d/io" % pid), re.M).group(1))
+    io = dict(re.findall(r"^(\w+): (\d+)", read("/proc/%d/io" % pid), re.M))
+    return int(io["write_bytes"]) - int(io["cancelled_write_bytes"])
 
 
 def cpu_ms(pid):
