@@ -17,11 +17,13 @@ sources()
 	done | sort
 }
 
-# code FILE : "FILE:LINE:text" with comments, strings and character constants blanked.
+# code FILE... : "FILE:LINE:text" with comments, strings and character constants blanked.
 code()
 {
-	awk -v file="$1" '
+	awk '
 	function blank(s,   out, i, c, two) {
+		if (state == "" && s !~ /["\047\/]/)
+			return s
 		out = ""
 		for (i = 1; i <= length(s); i++) {
 			c = substr(s, i, 1)
@@ -43,7 +45,8 @@ code()
 		if (state != "comment") state = ""
 		return out
 	}
-	{ print file ":" NR ":" blank($0) }' "$1"
+	FNR == 1 { state = "" }
+	{ print FILENAME ":" FNR ":" blank($0) }' "$@" /dev/null
 }
 
 # result NAME < offending lines: ok when there are none. It stands at the end of a pipe, in a process of
