@@ -23,6 +23,15 @@
 
 #define AGENT_FD 3
 
+/* An address sanitizer reserves terabytes of address space: no limit of it there. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 static const char help[] =
 	"Usage: ssm-plugin-host --describe FILE [--conf]\n"
 	"       ssm-plugin-host --try FILE action NAME JSON\n"
@@ -62,7 +71,7 @@ limit_describing(void)
 
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &core);
-#ifndef SSM_SANITIZED
+#ifndef SANITIZED
 	{
 		const struct rlimit space = {512u << 20, 512u << 20};
 
