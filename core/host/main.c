@@ -58,7 +58,8 @@ first_acts(void)
 			errno = 0;
 		close(fd);
 	}
-	umask(077);
+	/* What commands inherit. Our own files are made with modes of their own. */
+	umask(022);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	proc_reset_signals();
 	signals_block();
