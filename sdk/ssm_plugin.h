@@ -341,7 +341,7 @@ struct ssm_session_table {
 };
 
 /* ----------------------------------------------- what the host offers */
-/* Results: 0 or more is success. -ENOSYS not in this kind of host, -EACCES not permitted,
+/* Results: 0 or more is success. -ENOSYS not in this kind of process, -EACCES not permitted,
  * -EINVAL, -E2BIG over a limit, -ECANCELED, -ETIMEDOUT, -EAGAIN, -EPIPE the agent is away,
  * -EPROTO, -EIO, -EDEADLK a blocking form in a session or service. Only vlog, cancelled,
  * cancel_fd, alloc and free may be called from other threads than the handler's.             */
@@ -355,8 +355,9 @@ struct ssm_api {
 	void (*verror)(struct ssm *, const char *fmt, va_list); /* last one wins, <= 4 KiB    */
 	void *(*alloc)(struct ssm *, size_t len);		/* zeroed, never NULL         */
 	void (*free)(struct ssm *, void *);			/* NULL is fine               */
-	/* "spawn" "step_run" "pty"; "action:aws:runDocument", "session:Port" ...: provided by
-	 * some plugin.                                                                       */
+	/* Asks for what a row alone does not tell, for no row is NULL: "spawn" "pty" "watch" (an
+	 * event loop) "step_run", "agent" "call" "transfer" "range" "state" (not with --try);
+	 * "action:aws:runDocument", "session:Port" ...: some plugin provides it.             */
 	int32_t (*has)(struct ssm *, const char *capability);
 	/* "instance-id" "region" "partition" "platform-name" "platform-version" "arch"
 	 * "agent-version" "reported-version" "state-dir" "work-dir" "job-id" "document-id"

@@ -2,7 +2,6 @@
 /* struct ssm_api filled in; loading of plugins with their options; what is common to all kinds. */
 #include <errno.h>
 #include <event2/event.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +11,14 @@
 
 #include "core/base/json.h"
 #include "core/base/log.h"
-#include "core/base/map.h"
 #include "core/base/mem.h"
+#include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/conf/opts.h"
 #include "core/host/host.h"
+#include "core/host/lines.h"
 #include "core/host/link.h"
+#include "core/host/runchild.h"
 
 #define ERROR_MAX 4096u
 #define GRACE_MS 5000
@@ -30,9 +31,10 @@ host_new(struct event_base *base)
 	h->base = base;
 	h->grace_ms = GRACE_MS;
 	h->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	h->info_texts = map_new(free);
+	h->lines = lines_new(base);
 	list_init(&h->instances);
 	list_init(&h->runs);
+	list_init(&h->watches);
 	return h;
 }
 
@@ -52,10 +54,10 @@ host_free(struct host *h)
 {
 	if (!h)
 		return NULL;
+	lines_free(h->lines);
 	list_each(it, tmp, &h->instances)
 		instance_free(list_entry(it, struct instance, link));
 	json_decref(h->hello);
-	map_free(h->info_texts);
 	mem_cleanup_fd(&h->cancel_fd);
 	free(h);
 	return NULL;
@@ -94,6 +96,24 @@ host_failure(const struct instance *i, int32_t result)
 		return xstrdup(i->error);
 	return xasprintf("the plugin '%s' failed: %s", i->module->plugin.name,
 			 strerror(result < 0 ? -result : EIO));
+}
+
+int32_t
+host_may_block(struct ssm *S)
+{
+	if (!host_instance(S)->host->event_driven)
+		return 0;
+	return ssm_fail(S, -EDEADLK, "sessions and services may not block; use the form that ends "
+				     "in _start");
+}
+
+int32_t
+host_has_loop(struct ssm *S)
+{
+	if (host_instance(S)->host->event_driven)
+		return 0;
+	return ssm_fail(S, -ENOSYS, "only sessions and services have an event loop; use the form "
+				    "that waits");
 }
 
 /* --------------------------------------------------------------- options */
@@ -204,33 +224,53 @@ host_fini(struct host *h)
 	}
 }
 
+static const char *const kinds[] = {"",		"action",  "topic",   "session",
+				    "gatherer", "service", "identity"};
+
+static bool
+provides(const json_t *plugin, uint32_t kind, const char *name)
+{
+	const json_t *row;
+	size_t n;
+
+	json_array_foreach(json_object_get(plugin, "features"), n, row)
+	{
+		if (json_int(row, "kind", 0) == kind && text_glob(json_str(row, "name", ""), name))
+			return true;
+	}
+	return false;
+}
+
 static const char *
 path_of_feature(const struct host *h, uint32_t kind, const char *name)
 {
-	const json_t *plugins = json_object_get(h->hello, "plugins");
-	json_t *plugin, *row;
-	size_t p, f;
+	const json_t *plugin;
+	size_t n;
 
-	json_array_foreach(plugins, p, plugin)
-		json_array_foreach(json_object_get(plugin, "features"), f,
-				   row) if (json_int(row, "kind", 0) == kind &&
-					    text_glob(json_str(row, "name", ""),
-						      name)) return json_str(plugin, "path", NULL);
+	json_array_foreach(json_object_get(h->hello, "plugins"), n, plugin)
+	{
+		if (provides(plugin, kind, name))
+			return json_str(plugin, "path", NULL);
+	}
 	return NULL;
 }
 
 /* "action=aws:runDocument ?service=mgs": only what is named there may be found. */
 static bool
-is_needed(const struct instance *i, const char *name)
+is_needed(const struct instance *i, uint32_t kind, const char *name)
 {
+	autofree char *wanted =
+		xasprintf("%s=%s", kind < NELEMS(kinds) ? kinds[kind] : "vendor", name);
+
 	for (uint32_t n = 0; n < i->module->plugin.feature_count; n++) {
 		const char *needs = i->module->features[n].needs;
-		autofree char *wanted = xasprintf("=%s", name);
+		autostrv char **words = needs ? strv_split(needs, " ") : NULL;
 
-		if (needs && strstr(needs, wanted))
-			return true;
+		for (char **w = words; w && *w; w++)
+			if (text_glob(**w == '?' ? *w + 1 : *w, wanted))
+				return true;
 	}
-	return module_feature(i->module, SSM_KIND_ACTION, name) != NULL;
+	return module_feature(i->module, kind, name) != NULL;
 }
 
 static struct instance *
@@ -254,7 +294,7 @@ api_find(struct ssm *S, uint32_t kind, const char *name, struct ssm **ret_owner,
 	struct instance *i;
 	struct err e = { 0, "" };
 
-	if (!is_needed(host_instance(S), name))
+	if (!is_needed(host_instance(S), kind, name))
 		return ssm_fail(S, -EACCES, "the plugin's table does not say that it needs '%s'",
 				name);
 	if (!path)
@@ -271,20 +311,13 @@ api_find(struct ssm *S, uint32_t kind, const char *name, struct ssm **ret_owner,
 
 /* ---------------------------------------------------------------- common */
 
-static char log_lock;
-
-/* Callable from any thread, so the line is made and handed on under a lock. */
+/* Callable from any thread. */
 __attribute__((format(printf, 3, 0))) static void
 api_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 {
-	static struct log_site site;
+	const struct instance *i = host_instance(S);
 
-	while (__atomic_test_and_set(&log_lock, __ATOMIC_ACQUIRE))
-		sched_yield();
-	if ((int)level <= (int)log_get_level())
-		log_vwrite(&site, (enum log_level)level, host_instance(S)->module->plugin.name, fmt,
-			   ap);
-	__atomic_clear(&log_lock, __ATOMIC_RELEASE);
+	lines_write(i->host->lines, level, i->module->plugin.name, fmt, ap);
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -314,28 +347,34 @@ api_free(struct ssm *S, void *p)
 	free(p);
 }
 
-/* "action:NAME": some plugin provides that action, so step_run() may be asked for it. */
-/* "action:NAME", "session:NAME" ...: somebody provides it. */
-static int32_t
-provides(const struct host *h, const char *capability)
+static bool
+has_feature(const struct host *h, const char *capability)
 {
-	static const char *const kinds[] = { "",	 "action",   "topic",	"session",
-					     "gatherer", "service", "identity" };
 	const char *colon = strchr(capability, ':');
 
 	for (uint32_t kind = 1; colon && kind < NELEMS(kinds); kind++)
 		if (strlen(kinds[kind]) == (size_t)(colon - capability) &&
 		    strncmp(kinds[kind], capability, strlen(kinds[kind])) == 0)
 			return path_of_feature(h, kind, colon + 1) != NULL;
-	return 0;
+	return false;
 }
 
+/* What the table alone cannot tell, since no row of it is empty. */
 static int32_t
 api_has(struct ssm *S, const char *capability)
 {
-	if (strcmp(capability, "spawn") == 0 || strcmp(capability, "step_run") == 0)
+	const struct host *h = host_instance(S)->host;
+
+	if (strcmp(capability, "spawn") == 0)
 		return 1;
-	return provides(host_instance(S)->host, capability);
+	if (strcmp(capability, "watch") == 0)
+		return h->event_driven;
+	if (strcmp(capability, "agent") == 0 || strcmp(capability, "call") == 0 ||
+	    strcmp(capability, "transfer") == 0 || strcmp(capability, "state") == 0)
+		return h->link != NULL;
+	if (strcmp(capability, "step_run") == 0)
+		return json_int(h->hello, "kind", 0) == SSM_KIND_TOPIC;
+	return has_feature(h, capability);
 }
 
 const char *
@@ -373,25 +412,83 @@ api_cancel_fd(struct ssm *S)
 	return host_instance(S)->host->cancel_fd;
 }
 
-/* ------------------------------------------- rows that other kinds have */
+/* ------------------------------------------------------- rows without use */
+
+/* No kind of process that this host runs has what they need. They stand in the table all the same:
+ * a plugin that calls one is answered, where an empty row would end its process. */
+static int32_t
+nothing(struct ssm *S, const char *what)
+{
+	return ssm_fail(S, -ENOSYS, "%s is for a kind of feature that this host does not run",
+			what);
+}
 
 static int32_t
-api_watch(struct ssm *S, const struct ssm_watch_on *on, struct ssm_watch **ret)
+no_child_resize(struct ssm *S, struct ssm_watch *w, uint32_t cols, uint32_t rows)
 {
-	(void)on;
-	(void)ret;
-	return ssm_fail(S, -ENOSYS, "only sessions and services have an event loop");
+	(void)w, (void)cols, (void)rows;
+	return nothing(S, "child_resize");
 }
 
-static void
-api_watch_end(struct ssm *S, struct ssm_watch *w)
+static int32_t
+no_reply_done(struct ssm *S, const char *reply_id, int32_t status)
 {
-	(void)S;
-	(void)w;
+	(void)reply_id, (void)status;
+	return nothing(S, "reply_done");
 }
 
-/* The table of a process that runs steps and messages. A row it does not have is NULL, which
- * SSM_HAS() sees, but those that plugins call without asking answer -ENOSYS. */
+static int32_t
+no_service_state(struct ssm *S, struct ssm_service *service, const char *state)
+{
+	(void)service, (void)state;
+	return nothing(S, "service_state");
+}
+
+static int32_t
+no_session_provide(struct ssm *S, const struct ssm_session_table *t)
+{
+	(void)t;
+	return nothing(S, "session_provide");
+}
+
+static const char *
+no_session_str(struct ssm *S, struct ssm_session *s, const char *pointer, const char *preset)
+{
+	(void)s, (void)pointer;
+	nothing(S, "session_str");
+	return preset;
+}
+
+static int32_t
+no_session_send(struct ssm *S, struct ssm_session *s, uint32_t type, const void *data, size_t len)
+{
+	(void)s, (void)type, (void)data, (void)len;
+	return nothing(S, "session_send");
+}
+
+static int32_t
+no_session_end(struct ssm *S, struct ssm_session *s, int32_t result, const char *text)
+{
+	(void)s, (void)result, (void)text;
+	return nothing(S, "session_end");
+}
+
+static int32_t
+no_gather_item(struct ssm *S, struct ssm_gather *g, const char *json, size_t len)
+{
+	(void)g, (void)json, (void)len;
+	return nothing(S, "gather_item");
+}
+
+static int32_t
+no_identity_set(struct ssm *S, struct ssm_identity *i, const char *key, const char *value)
+{
+	(void)i, (void)key, (void)value;
+	return nothing(S, "identity_set");
+}
+
+/* The one table of every process. What it cannot do there is answered by -ENOSYS, or by -EDEADLK
+ * for waiting where the loop is the plugin's. */
 static const struct ssm_api table = {
 	.size = sizeof(table),
 	.abi = SSM_ABI_VERSION,
@@ -414,7 +511,17 @@ static const struct ssm_api table = {
 	.state_put = api_state_put,
 	.find = api_find,
 	.watch = api_watch,
+	.watch_set = api_watch_set,
 	.watch_end = api_watch_end,
+	.spawn_start = api_spawn_start,
+	.call_start = api_call_start,
+	.sign_start = api_sign_start,
+	.transfer_start = api_transfer_start,
+	.state_put_start = api_state_put_start,
+	.deliver_start = api_deliver_start,
+	.job_launch = api_job_launch,
+	.child_signal = api_child_signal,
+	.child_resize = no_child_resize,
 	.step_str = step_str,
 	.step_json = step_json,
 	.step_write = step_write,
@@ -423,9 +530,18 @@ static const struct ssm_api table = {
 	.msg_json = msg_json,
 	.msg_reply = msg_reply,
 	.step_run = msg_step_run,
+	.deliver = api_deliver,
 	.job_start = api_job_start,
 	.job_wait = api_job_wait,
 	.job_cancel = api_job_cancel,
+	.reply_done = no_reply_done,
+	.service_state = no_service_state,
+	.session_provide = no_session_provide,
+	.session_str = no_session_str,
+	.session_send = no_session_send,
+	.session_end = no_session_end,
+	.gather_item = no_gather_item,
+	.identity_set = no_identity_set,
 };
 
 const struct ssm_api *

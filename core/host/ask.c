@@ -10,9 +10,11 @@
 #include "core/base/sbuf.h"
 #include "core/host/host.h"
 #include "core/host/link.h"
+#include "core/host/watch.h"
 #include "core/ipc/wire.h"
 
 #define STATE_MAX 65536u
+#define CALL_PATIENCE_MS 30000 /* the default deadline of a call */
 
 static void
 put(json_t *m, const char *key, const char *text)
@@ -85,23 +87,74 @@ host_reply_clear(struct ssm_reply *r)
 	memset(r, 0, sizeof(*r));
 }
 
+/* What an older plugin has no room for is freed. */
 static void
-fill_reply(struct answer *a, struct ssm_reply *ret)
+give_reply(struct ssm_reply *r, struct ssm_reply *ret)
 {
-	struct ssm_reply r = {.size = ret->size};
+	uint32_t size = ret->size < sizeof(*r) ? ret->size : (uint32_t)sizeof(*r);
 
-	r.status = (int32_t)json_int(a->json, "status", 0);
-	r.error = xstrdup(json_str(a->json, "name", NULL));
-	r.body = TAKE(a->body);
-	r.body_len = a->body_len;
-	r.headers = headers_text(json_object_get(a->json, "headers"));
-	r.url = xstrdup(json_str(a->json, "url", NULL));
-	memcpy(ret, &r, ret->size < sizeof(r) ? ret->size : sizeof(r));
-	/* What an older plugin has no room for. */
-	if (ret->size < offsetof(struct ssm_reply, url)) {
-		free(r.headers);
-		free(r.url);
-	}
+	if (size < offsetof(struct ssm_reply, headers) + sizeof(r->headers))
+		free(TAKE(r->headers));
+	if (size < offsetof(struct ssm_reply, url) + sizeof(r->url))
+		free(TAKE(r->url));
+	r->size = ret->size;
+	memcpy(ret, r, size);
+}
+
+static void
+fill_reply(struct answer *a, struct ssm_reply *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->size = sizeof(*r);
+	r->status = (int32_t)json_int(a->json, "status", 0);
+	r->error = xstrdup(json_str(a->json, "name", NULL));
+	r->body = a->body ? TAKE(a->body) : xstrdup(json_str(a->json, "job", NULL));
+	r->body_len = a->json && !a->body_len && r->body ? strlen(r->body) : a->body_len;
+	r->headers = headers_text(json_object_get(a->json, "headers"));
+	r->url = xstrdup(json_str(a->json, "url", NULL));
+}
+
+/* The result of a request; its error text becomes the plugin's. A stored message may come back
+ * without an answer: then it went well. */
+static int32_t
+take_answer(struct ssm *S, int result, struct answer *a)
+{
+	if (result < 0)
+		return ssm_fail(S, result, "the agent could not be asked: %s",
+				result == -EPIPE	       ? "it is away"
+					: result == -ETIMEDOUT ? "it is away and did not come back"
+					: result == -E2BIG     ? "the request is too large"
+					: result == -ECANCELED ? "the job is cancelled"
+							       : strerror(-result));
+	if (!a->json)
+		return 0;
+	result = (int)json_int(a->json, "code", -EPROTO);
+	if (json_str(a->json, "error", NULL))
+		return result < 0 ? ssm_fail(S, result, "%s", json_str(a->json, "error", ""))
+				  : result;
+	return result;
+}
+
+static struct link_request
+link_request_of(const struct ask *q)
+{
+	return (struct link_request){
+		.json = q->json,
+		.body = q->body,
+		.len = q->len,
+		.fds = q->fds,
+		.fd_count = q->fd_count,
+		.patience_ms = q->patience_ms,
+		.once = q->once,
+		.store = q->store,
+	};
+}
+
+static int32_t
+no_agent(struct ssm *S, const struct ask *q)
+{
+	json_decref(q->json);
+	return ssm_fail(S, -ENOSYS, "there is no agent to ask");
 }
 
 /* A cancel ends what is under way once; what is begun after it works. */
@@ -111,30 +164,57 @@ cancel_flag(const struct host *h)
 	return h->cancelled ? NULL : &h->cancelled;
 }
 
-static int32_t
-ask(struct ssm *S, json_t *m, const void *body, size_t len, const int *fd, struct ssm_reply *ret)
+int32_t
+ask(struct ssm *S, const struct ask *q, struct ssm_reply *ret)
 {
 	struct host *h = host_instance(S)->host;
-	struct answer a = {NULL, NULL, 0};
-	int32_t r;
+	struct link_request lq = link_request_of(q);
+	struct answer a = { NULL, NULL, 0 };
+	struct ssm_reply all;
+	int32_t r = host_may_block(S);
 
-	if (!h->link) {
-		json_decref(m);
-		return ssm_fail(S, -ENOSYS, "there is no agent to ask");
+	if (r < 0) {
+		json_decref(q->json);
+		return r;
 	}
-	r = link_ask(h->link, m, body, len, fd, fd ? 1 : 0, cancel_flag(h), &a);
-	if (r < 0)
-		return ssm_fail(S, r, "the agent could not be asked: %s", strerror(-r));
-	r = (int32_t)json_int(a.json, "code", -EPROTO);
-	if (json_str(a.json, "error", NULL))
-		ssm_fail(S, r, "%s", json_str(a.json, "error", ""));
-	if (r >= 0)
-		fill_reply(&a, ret);
+	if (!h->link)
+		return no_agent(S, q);
+	r = take_answer(S, link_ask(h->link, &lq, q->store ? NULL : cancel_flag(h), &a), &a);
+	if (r >= 0 && ret) {
+		fill_reply(&a, &all);
+		give_reply(&all, ret);
+	}
 	answer_done(&a);
 	return r;
 }
 
-/* An older, smaller request is a whole one with its end empty. */
+int32_t
+ask_answer(struct ssm *S, int result, struct answer *a, struct ssm_reply *ret)
+{
+	int32_t r = take_answer(S, result, a);
+
+	fill_reply(a, ret);
+	return r;
+}
+
+int32_t
+ask_start(struct ssm *S, const struct ask *q, ssm_done_fn *done, void *arg, struct ssm_watch **ret)
+{
+	struct link_request lq = link_request_of(q);
+	int32_t r = host_has_loop(S);
+
+	if (r < 0) {
+		json_decref(q->json);
+		return r;
+	}
+	if (!host_instance(S)->host->link)
+		return no_agent(S, q);
+	return watch_request(S, &lq, done, arg, ret);
+}
+
+/* -------------------------------------------------------------- requests */
+
+/* An older, smaller struct is a whole one with its end empty. */
 static struct ssm_request
 whole_request(const struct ssm_request *q)
 {
@@ -145,78 +225,219 @@ whole_request(const struct ssm_request *q)
 	return all;
 }
 
+static struct ask
+call_ask(const struct ssm_request *all)
+{
+	return (struct ask){
+		.json = request_message("call", all),
+		.body = all->body,
+		.len = all->body_len,
+		.patience_ms = all->timeout_ms > 0 ? all->timeout_ms : CALL_PATIENCE_MS,
+	};
+}
+
 int32_t
 api_call(struct ssm *S, const struct ssm_request *q, struct ssm_reply *ret)
 {
 	struct ssm_request all = whole_request(q);
+	struct ask a = call_ask(&all);
 
-	return ask(S, request_message("call", &all), all.body, all.body_len, NULL, ret);
+	return ask(S, &a, ret);
+}
+
+int32_t
+api_call_start(struct ssm *S, const struct ssm_request *q, ssm_done_fn *done, void *arg,
+	       struct ssm_watch **ret)
+{
+	struct ssm_request all = whole_request(q);
+	struct ask a = call_ask(&all);
+
+	return ask_start(S, &a, done, arg, ret);
+}
+
+static struct ask
+sign_ask(const struct ssm_request *all, int64_t valid_ms)
+{
+	struct ask a = call_ask(all);
+
+	json_object_set_new(a.json, "t", json_string("sign"));
+	json_object_set_new(a.json, "valid_ms", json_integer(valid_ms));
+	return a;
 }
 
 int32_t
 api_sign(struct ssm *S, const struct ssm_request *q, int64_t valid_ms, struct ssm_reply *ret)
 {
 	struct ssm_request all = whole_request(q);
-	json_t *m = request_message("sign", &all);
+	struct ask a = sign_ask(&all, valid_ms);
 
-	json_object_set_new(m, "valid_ms", json_integer(valid_ms));
-	return ask(S, m, all.body, all.body_len, NULL, ret);
+	return ask(S, &a, ret);
+}
+
+int32_t
+api_sign_start(struct ssm *S, const struct ssm_request *q, int64_t valid_ms, ssm_done_fn *done,
+	       void *arg, struct ssm_watch **ret)
+{
+	struct ssm_request all = whole_request(q);
+	struct ask a = sign_ask(&all, valid_ms);
+
+	return ask_start(S, &a, done, arg, ret);
+}
+
+/* ------------------------------------------------------------- transfers */
+
+static struct ssm_transfer
+whole_transfer(const struct ssm_transfer *t)
+{
+	struct ssm_transfer all;
+
+	memset(&all, 0, sizeof(all));
+	memcpy(&all, t, t->size < sizeof(all) ? t->size : sizeof(all));
+	return all;
+}
+
+static int32_t
+check_transfer(struct ssm *S, const struct ssm_transfer *all)
+{
+	if (!all->range_start && !all->range_len)
+		return 0;
+	return ssm_fail(S, -ENOSYS,
+			"transfers of a range are not offered (has(\"range\") says so)");
+}
+
+static struct ask
+transfer_ask(const struct ssm_transfer *all)
+{
+	json_t *m = wire_new("transfer");
+
+	json_object_set_new(m, "url", json_string(all->url ? all->url : ""));
+	json_object_set_new(m, "upload", json_boolean(all->flags & SSM_T_UPLOAD));
+	json_object_set_new(m, "sign", json_boolean(all->flags & SSM_T_SIGN));
+	put(m, "method", all->method);
+	put(m, "sha256", all->sha256);
+	put_headers(m, all->headers);
+	json_object_set_new(m, "max_bytes", json_integer((json_int_t)all->max_bytes));
+	json_object_set_new(m, "timeout_ms", json_integer(all->timeout_ms));
+	/* Half of the bytes may be there already: never a second time by itself. */
+	return (struct ask){ .json = m,
+			     .fds = &all->fd,
+			     .fd_count = 1,
+			     .patience_ms = all->timeout_ms,
+			     .once = true };
 }
 
 int32_t
 api_transfer(struct ssm *S, const struct ssm_transfer *t, struct ssm_reply *ret)
 {
-	struct ssm_transfer all;
-	json_t *m = wire_new("transfer");
+	struct ssm_transfer all = whole_transfer(t);
+	int32_t r = check_transfer(S, &all);
+	struct ask a;
 
-	memset(&all, 0, sizeof(all));
-	memcpy(&all, t, t->size < sizeof(all) ? t->size : sizeof(all));
-	json_object_set_new(m, "url", json_string(all.url ? all.url : ""));
-	json_object_set_new(m, "upload", json_boolean(all.flags & SSM_T_UPLOAD));
-	json_object_set_new(m, "sign", json_boolean(all.flags & SSM_T_SIGN));
-	put(m, "method", all.method);
-	put(m, "sha256", all.sha256);
-	put_headers(m, all.headers);
-	json_object_set_new(m, "max_bytes", json_integer((json_int_t)all.max_bytes));
-	json_object_set_new(m, "timeout_ms", json_integer(all.timeout_ms));
-	return ask(S, m, NULL, 0, &all.fd, ret);
+	if (r < 0)
+		return r;
+	a = transfer_ask(&all);
+	return ask(S, &a, ret);
 }
+
+int32_t
+api_transfer_start(struct ssm *S, const struct ssm_transfer *t, ssm_done_fn *done, void *arg,
+		   struct ssm_watch **ret)
+{
+	struct ssm_transfer all = whole_transfer(t);
+	int32_t r = check_transfer(S, &all);
+	struct ask a;
+
+	if (r < 0)
+		return r;
+	a = transfer_ask(&all);
+	return ask_start(S, &a, done, arg, ret);
+}
+
+/* ----------------------------------------------------------------- state */
 
 int32_t
 api_state_get(struct ssm *S, const char *key, char **ret, size_t *ret_len)
 {
-	json_t *m = wire_new("state-get");
-	struct ssm_reply r = {.size = sizeof(r)};
+	struct ask a = { .json = wire_new("state-get"), .patience_ms = CALL_PATIENCE_MS };
+	struct ssm_reply r = { .size = sizeof(r) };
 	int32_t res;
 
-	json_object_set_new(m, "key", json_string(key));
-	res = ask(S, m, NULL, 0, NULL, &r);
+	json_object_set_new(a.json, "key", json_string(key));
+	res = ask(S, &a, &r);
 	if (res < 0)
 		return res;
-	*ret = TAKE(r.body);
+	*ret = r.body ? TAKE(r.body) : xstrdup("");
 	if (ret_len)
 		*ret_len = r.body_len;
 	host_reply_clear(&r);
-	return *ret ? 0 : -ENOENT;
+	return 0;
+}
+
+static int32_t
+state_ask(struct ssm *S, const char *key, const void *data, size_t len, struct ask *ret)
+{
+	if (len > STATE_MAX)
+		return ssm_fail(S, -E2BIG, "state '%s': %zu bytes are over the limit of %u", key,
+				len, STATE_MAX);
+	*ret = (struct ask){
+		.json = wire_new("state-put"), .body = data, .len = len, .store = true
+	};
+	if (json_object_set_new(ret->json, "key", json_string(key)) == 0)
+		return 0;
+	json_decref(ret->json);
+	return ssm_fail(S, -EINVAL, "the key of a state is not UTF-8");
 }
 
 int32_t
 api_state_put(struct ssm *S, const char *key, const void *data, size_t len)
 {
-	struct host *h = host_instance(S)->host;
-	const bool *stored = NULL;
-	json_t *m;
-	int r;
+	struct ask a;
+	int32_t r = state_ask(S, key, data, len, &a);
 
-	if (len > STATE_MAX)
-		return ssm_fail(S, -E2BIG, "state '%s': %zu bytes are over the limit of %u", key,
-				len, STATE_MAX);
-	if (!h->link)
-		return -ENOSYS;
-	m = wire_new("state-put");
-	json_object_set_new(m, "key", json_string(key));
-	r = link_store(h->link, m, data, len, &stored);
-	if (r == 0)
-		host_wait(h, stored);
-	return r;
+	return r < 0 ? r : ask(S, &a, NULL);
+}
+
+int32_t
+api_state_put_start(struct ssm *S, const char *key, const void *data, size_t len, ssm_done_fn *done,
+		    void *arg)
+{
+	struct ask a;
+	int32_t r = state_ask(S, key, data, len, &a);
+
+	return r < 0 ? r : ask_start(S, &a, done, arg, NULL);
+}
+
+/* ------------------------------------------------------------- deliveries */
+
+static int32_t
+deliver_ask(struct ssm *S, const struct ssm_delivery *d, struct ask *ret)
+{
+	if (d->size < sizeof(*d) || !d->id || !d->topic || !d->json)
+		return ssm_fail(S, -EINVAL, "deliver needs a size, an id, a topic and a message");
+	*ret = (struct ask){
+		.json = wire_new("deliver"), .body = d->json, .len = d->len, .store = true
+	};
+	put(ret->json, "msg_id", d->id);
+	put(ret->json, "topic", d->topic);
+	put(ret->json, "route", d->route);
+	return 0;
+}
+
+int32_t
+api_deliver(struct ssm *S, const struct ssm_delivery *d)
+{
+	struct ask a;
+	int32_t r = deliver_ask(S, d, &a);
+
+	return r < 0 ? r : ask(S, &a, NULL);
+}
+
+int32_t
+api_deliver_start(struct ssm *S, const struct ssm_delivery *d, ssm_done_fn *done, void *arg,
+		  struct ssm_watch **ret)
+{
+	struct ask a;
+	int32_t r = deliver_ask(S, d, &a);
+
+	return r < 0 ? r : ask_start(S, &a, done, arg, ret);
 }

@@ -12,9 +12,9 @@
 #include "core/host/loader.h"
 
 struct event_base;
+struct lines;
 struct link;
 struct map;
-struct run;
 
 /* A loaded plugin as the API sees it: struct ssm is its first member. */
 struct instance {
@@ -51,10 +51,12 @@ struct host {
 	struct list instances;
 	struct ssm_step *step; /* the one that runs in this process, or NULL */
 	struct list runs;      /* programs that run */
+	struct list watches;
+	struct lines *lines;
+	bool event_driven; /* a session or service: nothing blocks, callbacks come */
 	bool cancelled;
 	int cancel_fd; /* eventfd */
 	int64_t grace_ms;
-	struct map *info_texts;
 };
 
 /* api.c */
@@ -68,6 +70,10 @@ struct instance *host_instance(struct ssm *S);
 const char *host_info(const struct host *h, const char *key); /* NULL when unknown */
 /* The one table; rows that a kind of process does not have answer -ENOSYS. */
 const struct ssm_api *host_api(void);
+/* 0, or an error that says why not: -EDEADLK where the loop belongs to the plugin, -ENOSYS where it
+ * has none. */
+int32_t host_may_block(struct ssm *S);
+int32_t host_has_loop(struct ssm *S);
 /* Run the loop until *DONE; the link's end does not stop it. */
 void host_wait(struct host *h, const bool *done);
 /* Why a handler failed: its verror() text, or the name of its result. Caller frees. */
@@ -99,19 +105,55 @@ int32_t api_job_start(struct ssm *S, const struct ssm_job *job, char **ret_id);
 int32_t api_job_wait(struct ssm *S, const char *id, struct ssm_job_end *ret);
 int32_t api_job_cancel(struct ssm *S, const char *id);
 
-/* ask.c: calls through the agent */
+/* ask.c: calls through the agent. A message that is to be asked, its JSON being taken: */
+struct ask {
+	json_t *json;
+	const void *body;
+	size_t len;
+	const int *fds;
+	size_t fd_count;
+	int64_t patience_ms; /* as in struct link_request */
+	bool once, store;
+};
+int32_t ask(struct ssm *S, const struct ask *q, struct ssm_reply *ret); /* blocks */
+/* The answer comes to a watch, see watch.c. */
+int32_t ask_start(struct ssm *S, const struct ask *q, ssm_done_fn *done, void *arg,
+		  struct ssm_watch **ret);
 int32_t api_call(struct ssm *S, const struct ssm_request *q, struct ssm_reply *ret);
 int32_t api_sign(struct ssm *S, const struct ssm_request *q, int64_t valid_ms,
 		 struct ssm_reply *ret);
 int32_t api_transfer(struct ssm *S, const struct ssm_transfer *t, struct ssm_reply *ret);
 int32_t api_state_get(struct ssm *S, const char *key, char **ret, size_t *ret_len);
 int32_t api_state_put(struct ssm *S, const char *key, const void *data, size_t len);
+int32_t api_deliver(struct ssm *S, const struct ssm_delivery *d);
+int32_t api_call_start(struct ssm *S, const struct ssm_request *q, ssm_done_fn *done, void *arg,
+		       struct ssm_watch **ret);
+int32_t api_sign_start(struct ssm *S, const struct ssm_request *q, int64_t valid_ms,
+		       ssm_done_fn *done, void *arg, struct ssm_watch **ret);
+int32_t api_transfer_start(struct ssm *S, const struct ssm_transfer *t, ssm_done_fn *done,
+			   void *arg, struct ssm_watch **ret);
+int32_t api_state_put_start(struct ssm *S, const char *key, const void *data, size_t len,
+			    ssm_done_fn *done, void *arg);
+int32_t api_deliver_start(struct ssm *S, const struct ssm_delivery *d, ssm_done_fn *done,
+			  void *arg, struct ssm_watch **ret);
+int32_t api_job_launch(struct ssm *S, const struct ssm_job *job, ssm_done_fn *done, void *arg,
+		       struct ssm_watch **ret);
 
 /* runchild.c */
 int32_t api_spawn(struct ssm *S, const struct ssm_spawn *spawn, struct ssm_end *ret);
-void runs_cancel(struct host *h);
-/* Discard children of others that were handed to us when their parents ended. */
-int runchild_start_reaper(struct host *h, struct err *e);
+
+/* watch.c: descriptors, timers, and what was started and has not ended */
+int32_t api_watch(struct ssm *S, const struct ssm_watch_on *on, struct ssm_watch **ret);
+int32_t api_watch_set(struct ssm *S, struct ssm_watch *w, uint32_t events);
+void api_watch_end(struct ssm *S, struct ssm_watch *w);
+int32_t api_spawn_start(struct ssm *S, const struct ssm_spawn *spawn, ssm_end_fn *end, void *arg,
+			struct ssm_watch **ret);
+int32_t api_child_signal(struct ssm *S, struct ssm_watch *w, int32_t sig);
+void watches_free(struct host *h);
+
+/* service.c: serves until *STOP or the agent is away; 0 or why it failed. */
+int32_t service_run(struct instance *i, const struct ssm_feature *f, const bool *stop);
+void service_notify(struct host *h, const char *event, const char *json, size_t len);
 
 /* Text of V for a plugin, kept in TEXTS under POINTER: strings as they are, all else as JSON. */
 const char *texts_get(struct map *texts, const char *pointer, const json_t *v, bool as_json,

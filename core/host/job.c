@@ -15,7 +15,9 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "core/host/host.h"
+#include "core/host/lines.h"
 #include "core/host/link.h"
+#include "core/host/runchild.h"
 #include "core/ipc/wire.h"
 
 enum {
@@ -41,6 +43,7 @@ on_hello(void *arg, json_t *hello, const char *body, size_t len, int *fds, size_
 	struct job *j = arg;
 	json_t *info = json_object_get(hello, "info");
 	int64_t grace = -1;
+	int level;
 
 	j->host->hello = json_incref(hello);
 	j->body = body ? xmemdup(body, len) : xstrdup("");
@@ -49,8 +52,23 @@ on_hello(void *arg, json_t *hello, const char *body, size_t len, int *fds, size_
 		j->fds[i] = TAKE_FD(fds[i]);
 	if (text_to_i64(json_str(info, "kill-grace-ms", ""), 0, INT_MAX, &grace) == 0)
 		j->host->grace_ms = grace;
-	if (json_str(info, "work-dir", NULL))
-		link_set_work_dir(j->host->link, json_str(info, "work-dir", NULL));
+	switch (json_int(hello, "kind", 0)) {
+	case SSM_KIND_TOPIC:
+	case SSM_KIND_ACTION:
+		/* These outlive an agent that is restarted; the others end with it. */
+		link_set_return(j->host->link, json_str(info, "work-dir", NULL),
+				json_str(info, "host-socket", NULL));
+		break;
+	case SSM_KIND_SERVICE:
+	case SSM_KIND_SESSION:
+		j->host->event_driven = true;
+		break;
+	default:
+		break;
+	}
+	level = log_level_from_name(json_str(info, "log-level", ""));
+	if (level > 0)
+		log_set_level((enum log_level)level);
 	j->greeted = true;
 	return 0;
 }
@@ -71,6 +89,14 @@ on_cancel(void *arg, int64_t grace_ms)
 	if (grace_ms >= 0)
 		j->host->grace_ms = grace_ms;
 	host_cancel(j->host);
+}
+
+static void
+on_notify(void *arg, const char *event, const char *json, size_t len)
+{
+	struct job *j = arg;
+
+	service_notify(j->host, event, json, len);
 }
 
 static void
@@ -105,9 +131,12 @@ run_topic(struct job *j, struct instance *i, const struct ssm_feature *f, struct
 	struct err e = {0, ""};
 	struct ssm_message *m = message_new(j->body, j->body_len, &e);
 
-	if (!m) {
+	if (m && (ops->size < sizeof(*ops) || !ops->handle))
+		err_set(&e, -ENOSYS, "the topic has no handle function");
+	if (!m || e.code < 0) {
 		o->result = e.code;
 		o->error = xstrdup(err_text(&e));
+		message_free(m);
 		return;
 	}
 	o->result = ops->handle(&i->ssm, m);
@@ -150,8 +179,15 @@ run_handler(struct job *j, struct instance *i, struct outcome *o)
 		run_topic(j, i, f, o);
 	} else if (f && kind == SSM_KIND_ACTION) {
 		run_action(j, i, f, o);
-	} else {
+	} else if (f && kind == SSM_KIND_SERVICE) {
+		o->result = service_run(i, f, &j->away);
+		o->error = o->result < 0 ? host_failure(i, o->result) : NULL;
+	} else if (f) {
 		o->result = -ENOSYS;
+		o->error = xasprintf("this host does not run features of kind %u, as '%s' is one",
+				     kind, name);
+	} else {
+		o->result = -ENOENT;
 		o->error = xasprintf("the plugin '%s' does not provide '%s'",
 				     i->module->plugin.name, name);
 	}
@@ -166,10 +202,11 @@ send_end(struct job *j, const struct outcome *o)
 	json_object_set_new(m, "exit_code", json_integer(o->exit_code));
 	if (o->error)
 		json_object_set_new(m, "error", json_string(o->error));
+	lines_flush(j->host->lines);
 	link_store(j->host->link, m, NULL, 0, NULL);
-	while (!link_all_stored(j->host->link))
-		if (event_base_loop(j->host->base, EVLOOP_ONCE) != 0)
-			break;
+	/* A service that has nothing left to tell ends with its agent. */
+	while (!link_all_stored(j->host->link) && !(j->host->event_driven && j->away))
+		event_base_loop(j->host->base, EVLOOP_ONCE);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -178,8 +215,7 @@ static bool
 wait_for(struct job *j, const bool *what)
 {
 	while (!*what && !j->away)
-		if (event_base_loop(j->host->base, EVLOOP_ONCE) != 0)
-			return false;
+		event_base_loop(j->host->base, EVLOOP_ONCE);
 	return *what && !j->away;
 }
 
@@ -214,9 +250,8 @@ live(struct job *j)
 int
 host_job(int fd)
 {
-	static const struct link_ops ops = {on_hello, on_go, on_cancel, on_away};
+	static const struct link_ops ops = {on_hello, on_go, on_cancel, on_notify, on_away};
 	struct job j = {.fds = {-1, -1}};
-	const char *token = secure_getenv("SSM_TOKEN");
 	struct event_base *base = event_base_new();
 	struct err e = {0, ""};
 	int status;
@@ -224,11 +259,12 @@ host_job(int fd)
 	j.host = host_new(base);
 	if (runchild_start_reaper(j.host, &e) < 0)
 		log_warn("host", "%s", err_text(&e));
-	j.host->link = link_new(base, fd, token ? token : "", &ops, &j);
+	j.host->link = link_new(base, fd, &ops, &j);
 	log_set_sink(to_agent, &j);
 	status = live(&j);
+	lines_flush(j.host->lines);
 	log_set_sink(NULL, NULL);
-	link_free(j.host->link);
+	link_free(TAKE(j.host->link));
 	host_free(j.host);
 	free(j.body);
 	for (size_t n = 0; n < NELEMS(j.fds); n++)
@@ -279,6 +315,7 @@ host_try(const char *file, const char *kind, const char *name, const char *input
 	autofree char *path = realpath(file, NULL);
 	autofree char *cwd = getcwd(NULL, 0);
 	autojson json_t *tree = json_parse(inputs, strlen(inputs), "JSON", &e);
+	struct event_base *base;
 	struct host *h;
 	int status;
 
@@ -289,11 +326,12 @@ host_try(const char *file, const char *kind, const char *name, const char *input
 					: "only 'action' can be tried");
 		return EXIT_USAGE;
 	}
-	h = host_new(event_base_new());
+	base = event_base_new();
+	h = host_new(base);
 	h->hello = json_pack("{s:s,s:s,s:{s:s}}", "job", "try", "agent_version", SSM_HOST_VERSION,
 			     "info", "work-dir", cwd ? cwd : "/");
 	status = try_action(h, path, name, tree);
-	event_base_free(h->base);
 	host_free(h);
+	event_base_free(base);
 	return status;
 }

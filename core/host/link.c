@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connection: order of the messages, those not stored yet, requests that wait. */
+/* The connection: order of the messages, requests that wait, an agent that goes and comes back.
+ * What is kept until it is stored is in outgoing.c. */
 #include "core/host/link.h"
 
 #include <errno.h>
@@ -9,40 +10,47 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
+#include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/list.h"
 #include "core/base/mem.h"
+#include "core/host/dial.h"
+#include "core/host/outgoing.h"
 #include "core/ipc/ipc.h"
 #include "core/ipc/wire.h"
 
 #define LOG_QUEUE_MAX (256u * 1024u)
-
-struct kept { /* sent, and not on the agent's disk yet */
-	struct list link;
-	int64_t seq;
-	json_t *json;
-	char *body;
-	size_t len;
-	bool stored;
-};
+#define RETURN_MS 5000
+#define GREETING_MS 10000
 
 struct request {
 	struct list link;
-	int64_t id;
-	bool answered;
-	struct answer answer;
+	struct link *owner;
+	int64_t id, seq; /* seq 0: not numbered */
+	json_t *json;	 /* what is sent again */
+	char *body;
+	size_t len;
+	int fds[IPC_FDS_MAX];
+	size_t fd_count;
+	int64_t patience_ms;
+	bool once, sent;
+	struct event *timer;
+	int timer_result;
+	link_done_fn *done;
+	void *arg;
 };
 
 struct link {
 	struct event_base *base;
-	struct ipc *ipc;
+	struct ipc *ipc; /* NULL: away */
 	enum wire_state state;
-	int64_t next_seq, next_id;
-	struct list unstored, stored, requests;
+	bool away, greeting; /* greeting: connected again, the agent's hello is awaited */
+	char *token, *job, *socket;
+	struct event *dial;
+	int64_t next_id;
+	struct outgoing *outgoing;
+	struct list requests;
 	unsigned log_dropped;
-	bool away;
-	char *work_dir;
 	struct link_ops ops;
 	void *arg;
 };
@@ -55,42 +63,225 @@ answer_done(struct answer *a)
 	memset(a, 0, sizeof(*a));
 }
 
-/* ---------------------------------------------------- the agent is away */
-
-/* Everything that the agent has not stored, for it to read when it is back. */
 static void
-write_result(struct link *l)
+arm(struct event *ev, int64_t ms)
 {
-	autojson json_t *all = json_array();
-	autofree char *text = NULL;
-	autoclose int dir = -1;
+	struct timeval tv;
 
-	if (!l->work_dir)
+	clock_timeval(ms, &tv);
+	event_add(ev, &tv);
+}
+
+/* -------------------------------------------------------------- requests */
+
+void
+link_drop(struct request *r)
+{
+	if (!r)
 		return;
-	list_each (it, tmp, &l->unstored) {
-		struct kept *k = list_entry(it, struct kept, link);
-		json_t *one = json_deep_copy(k->json);
+	list_remove(&r->link);
+	json_decref(r->json);
+	free(r->body);
+	for (size_t i = 0; i < r->fd_count; i++)
+		close(r->fds[i]);
+	event_free(r->timer);
+	free(r);
+}
 
-		if (k->body)
-			json_object_set_new(one, "body", json_stringn(k->body, k->len));
-		json_array_append_new(all, one);
+static void
+finish(struct request *r, int result, struct answer *a)
+{
+	link_done_fn *done = r->done;
+	void *arg = r->arg;
+	struct answer none = {NULL, NULL, 0};
+
+	link_drop(r);
+	done(arg, result, a ? a : &none);
+}
+
+static void
+on_request_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct request *r = arg;
+
+	(void)fd;
+	(void)what;
+	finish(r, r->timer_result, NULL);
+}
+
+/* Later, from the loop: nobody's callback runs before what it belongs to has returned. */
+static void
+finish_soon(struct request *r, int result, int64_t ms)
+{
+	r->timer_result = result;
+	arm(r->timer, ms);
+}
+
+static int
+send_request(struct request *r)
+{
+	int res;
+
+	if (r->seq) /* goes with what is kept */
+		return 0;
+	res = ipc_send(r->owner->ipc, json_copy(r->json), r->body, r->len, r->fds, r->fd_count);
+	r->sent = res == 0;
+	return res;
+}
+
+/* The agent is away: wait for it, or not. */
+static void
+suspend(struct request *r)
+{
+	if (r->seq)
+		return;
+	if (r->patience_ms == 0 || (r->once && r->sent))
+		finish_soon(r, -EPIPE, 0);
+	else if (r->patience_ms > 0)
+		finish_soon(r, -ETIMEDOUT, r->patience_ms);
+}
+
+/* What is stored when its answer can no longer come has gone well. */
+static void
+settle_stored(struct link *l)
+{
+	list_each (it, tmp, &l->requests) {
+		struct request *r = list_entry(it, struct request, link);
+
+		if (r->seq && outgoing_has_stored(l->outgoing, r->seq))
+			finish_soon(r, 0, 0);
 	}
-	text = json_text(all);
-	dir = open(l->work_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0 ||
-	    fs_write_atomic(dir, "result.json", text, strlen(text), 0600, true, NULL) < 0)
-		return;
-	list_each (it, tmp, &l->unstored)
-		list_entry(it, struct kept, link)->stored = true;
+}
+
+static struct request *
+request_new(struct link *l, const struct link_request *q, link_done_fn *done, void *arg)
+{
+	struct request *r = xcalloc(1, sizeof(*r));
+
+	r->owner = l;
+	r->id = l->next_id++;
+	r->patience_ms = q->patience_ms;
+	r->once = q->once;
+	r->done = done;
+	r->arg = arg;
+	r->timer = evtimer_new(l->base, on_request_timer, r);
+	list_append(&l->requests, &r->link);
+	json_object_set_new(q->json, "id", json_integer(r->id));
+	return r;
+}
+
+static int
+keep_question(struct request *r, const struct link_request *q)
+{
+	r->json = json_incref(q->json);
+	r->body = q->body ? xmemdup(q->body, q->len) : NULL;
+	r->len = q->len;
+	for (size_t i = 0; i < q->fd_count && i < IPC_FDS_MAX; i++) {
+		int fd = fcntl(q->fds[i], F_DUPFD_CLOEXEC, 4);
+
+		if (fd < 0)
+			return -errno;
+		r->fds[r->fd_count++] = fd;
+	}
+	return 0;
+}
+
+static int
+start_stored(struct request *r, const struct link_request *q)
+{
+	struct link *l = r->owner;
+	int res = outgoing_add(l->outgoing, l->away ? NULL : l->ipc, q->json, q->body, q->len, NULL,
+			       &r->seq);
+
+	if (res == 0 && l->away)
+		settle_stored(l);
+	return res;
+}
+
+static int
+start_plain(struct request *r, const struct link_request *q)
+{
+	int res = keep_question(r, q);
+
+	if (res < 0)
+		return res;
+	if (!r->owner->away)
+		return send_request(r);
+	suspend(r);
+	return 0;
+}
+
+int
+link_start(struct link *l, const struct link_request *q, link_done_fn *done, void *arg,
+	   struct request **ret)
+{
+	autojson json_t *owned = q->json;
+	struct request *r = request_new(l, q, done, arg);
+	int res = q->store ? start_stored(r, q) : start_plain(r, q);
+
+	if (res < 0)
+		link_drop(r);
+	else if (ret)
+		*ret = r;
+	return res;
+}
+
+struct waiting {
+	bool done;
+	int result;
+	struct answer *answer;
+};
+
+static void
+on_waited(void *arg, int result, struct answer *a)
+{
+	struct waiting *w = arg;
+
+	w->done = true;
+	w->result = result;
+	*w->answer = *a;
+	memset(a, 0, sizeof(*a));
+}
+
+int
+link_ask(struct link *l, const struct link_request *q, const bool *cancelled, struct answer *ret)
+{
+	struct waiting w = {false, 0, ret};
+	struct request *r = NULL;
+	int res = link_start(l, q, on_waited, &w, &r);
+
+	if (res < 0)
+		return res;
+	while (!w.done && !(cancelled && *cancelled))
+		event_base_loop(l->base, EVLOOP_ONCE);
+	if (w.done)
+		return w.result;
+	link_drop(r);
+	return -ECANCELED;
+}
+
+/* ------------------------------------------------- the agent goes away */
+
+static void
+hang_up(struct link *l)
+{
+	l->ipc = ipc_free(l->ipc);
+	l->greeting = false;
+	if (l->socket && l->state >= WIRE_RUNNING)
+		arm(l->dial, RETURN_MS);
 }
 
 static void
 go_away(struct link *l)
 {
+	hang_up(l);
 	if (l->away)
 		return;
 	l->away = true;
-	write_result(l);
+	outgoing_save(l->outgoing);
+	settle_stored(l);
+	list_each (it, tmp, &l->requests)
+		suspend(list_entry(it, struct request, link));
 	event_base_loopbreak(l->base);
 	l->ops.away(l->arg);
 }
@@ -103,41 +294,100 @@ on_end(void *arg, int err, const char *text)
 	go_away(arg);
 }
 
-/* ------------------------------------------------------------- receiving */
+/* ------------------------------------------------------ and comes back */
 
 static void
-on_stored(struct link *l, int64_t seq)
+send_hello(struct link *l)
 {
-	list_each (it, tmp, &l->unstored) {
-		struct kept *k = list_entry(it, struct kept, link);
+	json_t *m = wire_new("hello");
 
-		if (k->seq != seq)
+	json_object_set_new(m, "ipc_min", json_integer(WIRE_IPC_MIN));
+	json_object_set_new(m, "ipc_max", json_integer(WIRE_IPC_MAX));
+	json_object_set_new(m, "token", json_string(l->token));
+	json_object_set_new(m, "pid", json_integer(getpid()));
+	ipc_send(l->ipc, m, NULL, 0, NULL, 0);
+}
+
+static void
+resume(struct link *l)
+{
+	l->away = l->greeting = false;
+	event_del(l->dial);
+	outgoing_resend(l->outgoing, l->ipc);
+	list_each (it, tmp, &l->requests) {
+		struct request *r = list_entry(it, struct request, link);
+
+		if (r->seq || (r->once && r->sent))
 			continue;
-		k->stored = true;
-		list_remove(&k->link);
-		list_append(&l->stored, &k->link);
-		free(k->body);
-		k->body = NULL;
-		k->json = (json_decref(k->json), NULL);
+		event_del(r->timer);
+		send_request(r);
 	}
 }
+
+/* Another agent than ours, or one that does not know the job, is no agent. */
+static int
+on_hello_again(struct link *l, const json_t *hello)
+{
+	if (!l->job || strcmp(json_str(hello, "job", ""), l->job) != 0)
+		return -EPROTO;
+	resume(l);
+	if (json_bool(hello, "cancelled", false))
+		l->ops.cancel(l->arg, -1);
+	return 0;
+}
+
+static int on_message(void *arg, struct ipc_message *m);
+
+static void
+on_dial(evutil_socket_t unused, short what, void *arg)
+{
+	struct link *l = arg;
+	int fd;
+
+	(void)unused;
+	(void)what;
+	if (l->greeting) { /* it took the call and said nothing */
+		hang_up(l);
+		return;
+	}
+	fd = dial(l->socket);
+	if (fd < 0) {
+		arm(l->dial, RETURN_MS);
+		return;
+	}
+	l->greeting = true;
+	l->ipc = ipc_new(l->base, fd, on_message, on_end, l);
+	send_hello(l);
+	arm(l->dial, GREETING_MS);
+}
+
+/* ------------------------------------------------------------- receiving */
 
 static void
 on_result(struct link *l, struct ipc_message *m)
 {
 	int64_t id = json_int(m->json, "id", 0);
+	struct answer a = {json_incref(m->json), m->body ? xmemdup(m->body, m->body_len) : NULL,
+			   m->body_len};
 
 	list_each (it, tmp, &l->requests) {
 		struct request *r = list_entry(it, struct request, link);
 
 		if (r->id != id)
 			continue;
-		r->answered = true;
-		r->answer.json = json_incref(m->json);
-		r->answer.body = m->body ? xmemdup(m->body, m->body_len) : NULL;
-		r->answer.body_len = m->body_len;
-		return;
+		finish(r, 0, &a);
+		break;
 	}
+	answer_done(&a);
+}
+
+static void
+on_stored(struct link *l, int64_t seq)
+{
+	outgoing_stored(l->outgoing, seq);
+	/* Stored by an agent before this one: what it answered was lost with it. */
+	if (outgoing_was_resent(l->outgoing, seq))
+		settle_stored(l);
 }
 
 static int
@@ -147,7 +397,12 @@ on_hello(struct link *l, struct ipc_message *m)
 
 	if (ipc < WIRE_IPC_MIN || ipc > WIRE_IPC_MAX)
 		return -EPROTO;
+	if (l->greeting)
+		return on_hello_again(l, m->json);
 	l->state = WIRE_GREETED;
+	l->job = xstrdup(json_str(m->json, "job", ""));
+	free(l->token);
+	l->token = xstrdup(json_str(m->json, "token", ""));
 	return l->ops.hello(l->arg, m->json, m->body, m->body_len, m->fds, m->fd_count);
 }
 
@@ -155,8 +410,9 @@ static int
 on_message(void *arg, struct ipc_message *m)
 {
 	struct link *l = arg;
+	enum wire_state state = l->greeting ? WIRE_NEW : l->state;
 	const char *type;
-	int r = wire_check(WIRE_FROM_AGENT, l->state, m->json, &type, NULL);
+	int r = wire_check(WIRE_FROM_AGENT, state, m->json, &type, NULL);
 
 	if (r < 0)
 		return r;
@@ -171,6 +427,8 @@ on_message(void *arg, struct ipc_message *m)
 		on_result(l, m);
 	} else if (strcmp(type, "cancel") == 0) {
 		l->ops.cancel(l->arg, json_int(m->json, "grace_ms", -1));
+	} else if (strcmp(type, "notify") == 0) {
+		l->ops.notify(l->arg, json_str(m->json, "event", ""), m->body, m->body_len);
 	} else if (strcmp(type, "bye") == 0) {
 		go_away(l);
 	}
@@ -201,7 +459,7 @@ link_log(struct link *l, int level, const char *text)
 {
 	json_t *m;
 
-	if (ipc_queued(l->ipc) > LOG_QUEUE_MAX) {
+	if (l->away || ipc_queued(l->ipc) > LOG_QUEUE_MAX) {
 		l->log_dropped++;
 		return;
 	}
@@ -217,122 +475,42 @@ link_log(struct link *l, int level, const char *text)
 int
 link_store(struct link *l, json_t *json, const void *body, size_t len, const bool **ret_stored)
 {
-	struct kept *k;
-	int r;
+	autojson json_t *owned = json;
 
-	json_object_set_new(json, "seq", json_integer(l->next_seq));
-	r = l->away ? 0 : ipc_send(l->ipc, json_incref(json), body, len, NULL, 0);
-	if (r == -E2BIG) {
-		json_decref(json);
-		return r;
-	}
-	k = xcalloc(1, sizeof(*k));
-	k->seq = l->next_seq++;
-	k->json = json;
-	k->body = body ? xmemdup(body, len) : NULL;
-	k->len = len;
-	list_append(&l->unstored, &k->link);
-	if (l->away)
-		write_result(l);
-	if (ret_stored)
-		*ret_stored = &k->stored;
-	return 0;
+	return outgoing_add(l->outgoing, l->away ? NULL : l->ipc, owned, body, len, ret_stored,
+			    NULL);
 }
 
 size_t
 link_unstored(const struct link *l)
 {
-	size_t n = 0;
-
-	for (const struct list *it = l->unstored.next; it != &l->unstored; it = it->next)
-		n += !list_entry(it, struct kept, link)->stored;
-	return n;
+	return outgoing_unstored(l->outgoing);
 }
 
 bool
 link_all_stored(const struct link *l)
 {
-	for (const struct list *it = l->unstored.next; it != &l->unstored; it = it->next)
-		if (!list_entry(it, struct kept, link)->stored)
-			return false;
-	return true;
-}
-
-static struct request *
-request_new(struct link *l)
-{
-	struct request *r = xcalloc(1, sizeof(*r));
-
-	r->id = l->next_id++;
-	list_append(&l->requests, &r->link);
-	return r;
-}
-
-static int
-request_finish(struct link *l, struct request *r, int res, struct answer *ret)
-{
-	if (r->answered)
-		*ret = r->answer;
-	else if (res == 0)
-		res = l->away ? -EPIPE : -ECANCELED;
-	list_remove(&r->link);
-	free(r);
-	return res;
-}
-
-int
-link_ask(struct link *l, json_t *json, const void *body, size_t len, const int *fds,
-	 size_t fd_count, const bool *cancelled, struct answer *ret)
-{
-	struct request *r;
-	int res;
-
-	if (l->away) {
-		json_decref(json);
-		return -EPIPE;
-	}
-	r = request_new(l);
-	json_object_set_new(json, "id", json_integer(r->id));
-	res = ipc_send(l->ipc, json, body, len, fds, fd_count);
-	while (res == 0 && !r->answered && !l->away && !(cancelled && *cancelled))
-		event_base_loop(l->base, EVLOOP_ONCE);
-	return request_finish(l, r, res, ret);
+	return outgoing_unstored(l->outgoing) == 0;
 }
 
 /* ------------------------------------------------------------ connection */
 
 struct link *
-link_new(struct event_base *base, int fd, const char *token, const struct link_ops *ops, void *arg)
+link_new(struct event_base *base, int fd, const struct link_ops *ops, void *arg)
 {
 	struct link *l = xcalloc(1, sizeof(*l));
-	json_t *m = wire_new("hello");
 
 	l->base = base;
 	l->ops = *ops;
 	l->arg = arg;
-	l->next_seq = l->next_id = 1;
-	list_init(&l->unstored);
-	list_init(&l->stored);
+	l->token = xstrdup("");
+	l->next_id = 1;
+	l->outgoing = outgoing_new();
 	list_init(&l->requests);
+	l->dial = evtimer_new(base, on_dial, l);
 	l->ipc = ipc_new(base, fd, on_message, on_end, l);
-	json_object_set_new(m, "ipc_min", json_integer(WIRE_IPC_MIN));
-	json_object_set_new(m, "ipc_max", json_integer(WIRE_IPC_MAX));
-	json_object_set_new(m, "token", json_string(token));
-	json_object_set_new(m, "pid", json_integer(getpid()));
-	link_send(l, m, NULL, 0);
+	send_hello(l);
 	return l;
-}
-
-static void
-free_kept(struct list *all)
-{
-	list_each (it, tmp, all) {
-		struct kept *k = list_entry(it, struct kept, link);
-
-		json_decref(k->json);
-		free(k->body);
-		free(k);
-	}
 }
 
 struct link *
@@ -340,10 +518,14 @@ link_free(struct link *l)
 {
 	if (!l)
 		return NULL;
-	free_kept(&l->unstored);
-	free_kept(&l->stored);
+	list_each (it, tmp, &l->requests)
+		link_drop(list_entry(it, struct request, link));
+	outgoing_free(l->outgoing);
 	ipc_free(l->ipc);
-	free(l->work_dir);
+	event_free(l->dial);
+	free(l->token);
+	free(l->job);
+	free(l->socket);
 	free(l);
 	return NULL;
 }
@@ -355,8 +537,9 @@ link_is_away(const struct link *l)
 }
 
 void
-link_set_work_dir(struct link *l, const char *path)
+link_set_return(struct link *l, const char *work_dir, const char *socket)
 {
-	free(l->work_dir);
-	l->work_dir = xstrdup(path);
+	outgoing_set_folder(l->outgoing, work_dir);
+	free(l->socket);
+	l->socket = xstrdup(socket);
 }

@@ -3,12 +3,14 @@
  */
 #include "core/host/loader.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <ltdl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/mem.h"
 #include "core/base/text.h"
@@ -47,21 +49,40 @@ open_file(const char *file, struct err *e)
 	return h;
 }
 
+/* The file's own name, also when it was opened by a descriptor. */
+static char *
+name_of(const char *file)
+{
+	char target[4096];
+	ssize_t n = text_starts(file, "/proc/self/fd/") ? readlink(file, target, sizeof(target) - 1)
+							: -1;
+	const char *path = file, *slash;
+	char *name;
+
+	if (n > 0) {
+		target[n] = '\0';
+		path = target;
+	}
+	slash = strrchr(path, '/');
+	name = xstrdup(slash ? slash + 1 : path);
+	name[strcspn(name, ".")] = '\0';
+	for (char *p = name; *p; p++)
+		if (!isalnum((unsigned char)*p))
+			*p = '_';
+	return name;
+}
+
+/* libltdl puts the name of what it opened before a symbol, and looks for the bare one then. */
 static const struct ssm_plugin *
 find_descriptor(lt_dlhandle h, const char *file, struct err *e)
 {
-	const struct ssm_plugin *p = lt_dlsym(h, "ssm_plugin");
-	const char *slash = strrchr(file, '/');
-	autofree char *name = xstrdup(slash ? slash + 1 : file);
-	autofree char *symbol = NULL;
+	autofree char *name = name_of(file);
+	autofree char *symbol = xasprintf("%s_LTX_ssm_plugin", name);
+	const struct ssm_plugin *p = lt_dlsym(h, symbol);
 
-	/* Opened by a descriptor's path, the file's name is a number: then by the name it gives. */
-	if (p)
-		return p;
-	name[strcspn(name, ".")] = '\0';
-	symbol = xasprintf("%s_LTX_ssm_plugin", name);
-	err_set(e, -ENOENT, "it has no plugin descriptor '%s'", symbol);
-	return NULL;
+	if (!p)
+		err_set(e, -ENOENT, "it has no plugin descriptor '%s'", symbol);
+	return p;
 }
 
 static int

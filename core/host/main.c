@@ -16,6 +16,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/proc.h"
+#include "core/base/text.h"
 #include "core/conf/opts.h"
 #include "core/host/job.h"
 #include "core/host/loader.h"
@@ -35,14 +36,17 @@
 static const char help[] =
 	"Usage: ssm-plugin-host --describe FILE [--conf]\n"
 	"       ssm-plugin-host --try FILE action NAME JSON\n"
-	"       ssm-plugin-host --job\n"
+	"       ssm-plugin-host --user NAME\n"
+	"       ssm-plugin-host --job|--service\n"
 	"Runs a plugin of ssm-agent in a process of its own.\n"
 	"\n"
 	"  --describe FILE  print what FILE provides, as JSON; none of its functions is called\n"
 	"  --conf           with --describe: print its configuration snippet instead\n"
 	"  --try FILE action NAME JSON\n"
 	"                   run an action without agent and account, with these inputs\n"
-	"  --job            one job for the agent at the other end of descriptor 3\n"
+	"  --user NAME      print what the name service knows of a user, as JSON\n"
+	"  --job, --service one job, or a service, for the agent at the other end of\n"
+	"                   descriptor 3\n"
 	"  --help, --version\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 the job was never started.\n";
@@ -85,7 +89,9 @@ static int
 print_description(const char *file, bool conf)
 {
 	struct err e = {0, ""};
-	autofree char *path = realpath(file, NULL);
+	/* A descriptor of ours stays what it is: its path may not be ours to walk. */
+	autofree char *path = text_starts(file, "/proc/self/fd/") ? xstrdup(file)
+								  : realpath(file, NULL);
 	struct module *m = path ? loader_open(path, &e) : NULL;
 	autojson json_t *description = m ? describe_module(m) : NULL;
 	autofree char *text = NULL;
@@ -98,6 +104,32 @@ print_description(const char *file, bool conf)
 	printf("%s%s", text, conf ? "" : "\n");
 	/* Destructors of a strange file are not wanted here. */
 	_exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+static int
+print_user(const char *name)
+{
+	struct proc_user u;
+	struct err e = {0, ""};
+	autojson json_t *all = NULL;
+	json_t *groups;
+	autofree char *text = NULL;
+
+	if (proc_lookup_user(name, &u, &e) < 0) {
+		fprintf(stderr, "%s\n", err_text(&e));
+		return 1;
+	}
+	all = json_pack("{s:s,s:I,s:I,s:s,s:s,s:o}", "name", u.name, "uid", (json_int_t)u.uid,
+			"gid", (json_int_t)u.gid, "home", u.home, "shell", u.shell, "groups",
+			groups = json_array());
+	if (!all) {
+		fprintf(stderr, "what is known of '%s' is not UTF-8\n", name);
+		return 1;
+	}
+	for (int i = 0; i < u.group_count; i++)
+		json_array_append_new(groups, json_integer((json_int_t)u.groups[i]));
+	text = json_text(all);
+	return printf("%s\n", text) < 0;
 }
 
 static int
@@ -122,12 +154,14 @@ main(int argc, char **argv)
 		{"describe", required_argument, NULL, 'd'},
 		{"conf", no_argument, NULL, 'c'},
 		{"job", no_argument, NULL, 'j'},
+		{"service", no_argument, NULL, 'j'},
+		{"user", required_argument, NULL, 'u'},
 		{"try", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	const char *describe = NULL, *try = NULL;
+	const char *describe = NULL, *try = NULL, *user = NULL;
 	bool conf = false, job = false;
 	int c;
 
@@ -140,6 +174,8 @@ main(int argc, char **argv)
 			conf = true;
 		else if (c == 'j')
 			job = true;
+		else if (c == 'u')
+			user = optarg;
 		else if (c == 't')
 			try = optarg;
 		else if (c == 'h')
@@ -149,8 +185,10 @@ main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (job && !describe && !try)
+	if (job && !describe && !try && !user)
 		return run_job();
+	if (user && argc == optind)
+		return print_user(user);
 	if (try && argc - optind == 3)
 		return host_try(try, argv[optind], argv[optind + 1], argv[optind + 2]);
 	if (!describe || argc != optind)

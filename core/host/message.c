@@ -13,6 +13,7 @@
 #include "core/ipc/wire.h"
 
 #define UNSTORED_MAX 32u /* replies a handler may be ahead of the agent's disk */
+#define JOB_PATIENCE_MS 60000
 
 /* The payload travels as the text it came as, for a round trip would change its numbers. */
 struct ssm_message *
@@ -63,7 +64,7 @@ msg_reply(struct ssm *S, struct ssm_message *m, const char *json, size_t len, in
 	int r;
 
 	if (!h->link)
-		return -ENOSYS;
+		return ssm_fail(S, -ENOSYS, "there is no agent to reply to");
 	if (m->final_sent)
 		return ssm_fail(S, -EALREADY, "a reply after the final one");
 	reply = wire_new("reply");
@@ -92,18 +93,23 @@ parse_inputs(struct ssm *S, const char *text, size_t len)
 	return v;
 }
 
-int32_t
-api_job_start(struct ssm *S, const struct ssm_job *job, char **ret_id)
+static struct ssm_job
+whole_job(const struct ssm_job *job)
 {
-	struct host *h = host_instance(S)->host;
-	const int fds[] = {job->stdout_fd, job->stderr_fd};
-	size_t count = job->stdout_fd >= 0 && job->stderr_fd >= 0 ? 2 : 0;
-	struct answer a = {NULL, NULL, 0};
-	json_t *m;
-	int r;
+	struct ssm_job all = {.stdout_fd = -1, .stderr_fd = -1};
 
-	if (!h->link)
-		return -ENOSYS;
+	memcpy(&all, job, job->size < sizeof(all) ? job->size : sizeof(all));
+	return all;
+}
+
+static int32_t
+job_ask(struct ssm *S, const struct ssm_job *job, int fds[2], struct ask *ret)
+{
+	json_t *m;
+
+	if (!job->name || (job->stdout_fd >= 0) != (job->stderr_fd >= 0))
+		return ssm_fail(S, -EINVAL,
+				"a job needs a name, and both descriptors or none of them");
 	m = wire_new("job-start");
 	json_object_set_new(m, "kind", json_integer(job->kind));
 	json_object_set_new(m, "name", json_string(job->name));
@@ -111,40 +117,70 @@ api_job_start(struct ssm *S, const struct ssm_job *job, char **ret_id)
 		json_object_set_new(m, "step", json_string(job->step));
 	if (job->timeout_ms > 0)
 		json_object_set_new(m, "timeout_ms", json_integer(job->timeout_ms));
-	r = link_ask(h->link, m, job->json, job->len, fds, count, NULL, &a);
-	if (r == 0)
-		r = (int)json_int(a.json, "code", -EPROTO);
-	if (r < 0)
-		ssm_fail(S, r, "'%s' cannot be started: %s", job->name,
-			 json_str(a.json, "error", strerror(-r)));
-	else
-		*ret_id = xstrdup(json_str(a.json, "job", ""));
-	answer_done(&a);
-	return r;
+	fds[0] = job->stdout_fd;
+	fds[1] = job->stderr_fd;
+	*ret = (struct ask){.json = m,
+			    .body = job->json,
+			    .len = job->len,
+			    .fds = fds,
+			    .fd_count = job->stdout_fd >= 0 ? 2 : 0,
+			    .patience_ms = JOB_PATIENCE_MS,
+			    .once = true};
+	return 0;
 }
 
-/* A cancel of ours reaches the nested job through the agent, so this wait needs no end of its own.
- */
+int32_t
+api_job_start(struct ssm *S, const struct ssm_job *job, char **ret_id)
+{
+	struct ssm_job all = whole_job(job);
+	struct ssm_reply reply = {.size = sizeof(reply)};
+	struct ask q;
+	int fds[2];
+	int32_t r = job_ask(S, &all, fds, &q);
+
+	if (r == 0)
+		r = ask(S, &q, &reply);
+	if (r < 0)
+		return r;
+	*ret_id = reply.body ? TAKE(reply.body) : xstrdup("");
+	host_reply_clear(&reply);
+	return 0;
+}
+
+int32_t
+api_job_launch(struct ssm *S, const struct ssm_job *job, ssm_done_fn *done, void *arg,
+	       struct ssm_watch **ret)
+{
+	struct ssm_job all = whole_job(job);
+	struct ask q;
+	int fds[2];
+	int32_t r = job_ask(S, &all, fds, &q);
+
+	return r < 0 ? r : ask_start(S, &q, done, arg, ret);
+}
+
+/* A cancel of ours reaches the nested job through the agent, so this wait needs no end of its own;
+ * an agent that was restarted is asked again. */
 int32_t
 api_job_wait(struct ssm *S, const char *id, struct ssm_job_end *ret)
 {
 	struct host *h = host_instance(S)->host;
+	struct link_request q = {.patience_ms = -1};
 	struct ssm_job_end end = {.size = ret->size};
 	struct answer a = {NULL, NULL, 0};
-	json_t *m;
-	int r;
+	int r = host_may_block(S);
 
-	if (!h->link)
-		return -ENOSYS;
-	m = wire_new("job-wait");
-	json_object_set_new(m, "job", json_string(id));
-	r = link_ask(h->link, m, NULL, 0, NULL, 0, NULL, &a);
+	if (r < 0 || !h->link)
+		return r < 0 ? r : -ENOSYS;
+	q.json = wire_new("job-wait");
+	json_object_set_new(q.json, "job", json_string(id));
+	r = link_ask(h->link, &q, NULL, &a);
 	if (r < 0)
-		return ssm_fail(S, r, "the agent went away while job '%s' ran", id);
+		return ssm_fail(S, r, "job '%s' cannot be waited for: %s", id, strerror(-r));
 	end.result = (int32_t)json_int(a.json, "code", -EPROTO);
 	end.exit_code = (int32_t)json_int(a.json, "exit_code", 0);
 	end.error = xstrdup(json_str(a.json, "error", NULL));
-	end.json = a.body ? xmemdup(a.body, a.body_len) : NULL;
+	end.json = TAKE(a.body);
 	end.len = a.body_len;
 	memcpy(ret, &end, ret->size < sizeof(end) ? ret->size : sizeof(end));
 	answer_done(&a);
@@ -154,20 +190,10 @@ api_job_wait(struct ssm *S, const char *id, struct ssm_job_end *ret)
 int32_t
 api_job_cancel(struct ssm *S, const char *id)
 {
-	struct host *h = host_instance(S)->host;
-	struct answer a = {NULL, NULL, 0};
-	json_t *m;
-	int r;
+	struct ask q = {.json = wire_new("job-cancel")};
 
-	if (!h->link)
-		return -ENOSYS;
-	m = wire_new("job-cancel");
-	json_object_set_new(m, "job", json_string(id));
-	r = link_ask(h->link, m, NULL, 0, NULL, 0, NULL, &a);
-	if (r == 0)
-		r = (int)json_int(a.json, "code", -EPROTO);
-	answer_done(&a);
-	return r;
+	json_object_set_new(q.json, "job", json_string(id));
+	return ask(S, &q, NULL);
 }
 
 /* ----------------------------------------------------------------- steps */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ssm_api.spawn: pipes, time-out, cancel, and the end of a program: its main process is gone and
  * its pipes are empty, or one second has passed (children in the background keep them open). */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -10,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +19,8 @@
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/host/host.h"
+#include "core/host/reaper.h"
+#include "core/host/runchild.h"
 #include "core/host/sink.h"
 #include "core/loop/child.h"
 
@@ -33,7 +32,8 @@ struct stream {
 	struct run *run;
 	struct sink sink;
 	struct event *event;
-	int fd; /* our end of the pipe, -1 after its end */
+	int fd;	    /* our end of the pipe, -1 after its end */
+	int own_fd; /* our copy of where it goes: the caller may close its own, or -1 */
 	int32_t number;
 };
 
@@ -47,10 +47,13 @@ struct run {
 	int status, why; /* SSM_END_TIMEOUT or SSM_END_CANCEL once it was asked to end */
 	struct stream out, err;
 	int stdin_fd;
+	char *stdin_data; /* a copy */
 	const char *stdin_at;
 	size_t stdin_left;
-	struct event *stdin_event, *deadline, *grace, *drain;
-	bool exited, done;
+	struct event *stdin_event, *deadline, *grace, *drain, *finish;
+	bool exited;
+	run_end_fn *end;
+	void *arg;
 };
 
 static void
@@ -65,7 +68,7 @@ static void
 check_done(struct run *r)
 {
 	if (r->exited && r->out.fd < 0 && r->err.fd < 0)
-		r->done = true;
+		event_active(r->finish, EV_TIMEOUT, 0);
 }
 
 /* ---------------------------------------------------------------- output */
@@ -94,6 +97,8 @@ to_plugin(void *arg, const void *data, size_t len)
 	struct stream *s = arg;
 	const struct ssm_spawn *spec = &s->run->spec;
 
+	if (!spec->output_fn) /* it no longer wants to know */
+		return 0;
 	return spec->output_fn(&s->run->owner->ssm, s->number, data, len, spec->output_arg);
 }
 
@@ -109,21 +114,24 @@ to_log(void *arg, const void *data, size_t len)
 }
 
 /* To an fd of the caller, its function, the step's output, or the log: the first there is. */
-static void
-aim_sink(struct stream *s, uint32_t flag, int fd)
+static int
+aim_sink(struct stream *s, uint32_t flag, int fd, struct err *e)
 {
 	struct run *r = s->run;
 	const struct ssm_step *step = r->host->step;
 	int step_fd = !step ? -1 : s->number == SSM_STDOUT ? step->out_fd : step->err_fd;
 
-	if (r->spec.flags & flag)
-		sink_init(&s->sink, fd, r->spec.max_output, NULL, NULL);
-	else if (r->spec.output_fn)
-		sink_init(&s->sink, -1, 0, to_plugin, s);
-	else if (step_fd >= 0)
-		sink_init(&s->sink, step_fd, r->spec.max_output, NULL, NULL);
-	else
-		sink_init(&s->sink, -1, 0, to_log, s);
+	if (!(r->spec.flags & flag))
+		fd = r->spec.output_fn ? -1 : step_fd;
+	if (fd < 0) {
+		sink_init(&s->sink, -1, 0, r->spec.output_fn ? to_plugin : to_log, s);
+		return 0;
+	}
+	s->own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 4);
+	if (s->own_fd < 0)
+		return err_set(e, -errno, "descriptor %d cannot be written to: %m", fd);
+	sink_init(&s->sink, s->own_fd, r->spec.max_output, NULL, NULL);
+	return 0;
 }
 
 static int
@@ -180,7 +188,8 @@ open_stdin(struct run *r, int *ret_child_fd, struct err *e)
 		return err_set(e, -errno, "cannot make a pipe: %m");
 	*ret_child_fd = fds[0];
 	r->stdin_fd = fds[1];
-	r->stdin_at = r->spec.stdin_data;
+	r->stdin_data = xmemdup(r->spec.stdin_data, r->spec.stdin_len);
+	r->stdin_at = r->stdin_data;
 	r->stdin_left = r->spec.stdin_len;
 	fs_set_nonblock(r->stdin_fd, true);
 	r->stdin_event = event_new(r->host->base, r->stdin_fd, EV_WRITE | EV_PERSIST, on_stdin, r);
@@ -226,7 +235,7 @@ on_drained(evutil_socket_t fd, short what, void *arg)
 		sink_take(&r->out.sink, r->out.fd);
 	if (r->err.fd >= 0)
 		sink_take(&r->err.sink, r->err.fd);
-	r->done = true;
+	event_active(r->finish, EV_TIMEOUT, 0);
 }
 
 static void
@@ -236,7 +245,9 @@ on_grace_over(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	kill(-r->pid, SIGKILL);
+	/* After its end the number may be another's. */
+	if (!r->exited)
+		kill(-r->pid, SIGKILL);
 }
 
 static void
@@ -266,48 +277,10 @@ runs_cancel(struct host *h)
 		ask_to_end(list_entry(it, struct run, link), SSM_END_CANCEL);
 }
 
-static pid_t
-group_of(const char *pid_name)
-{
-	autofree char *path = xasprintf("/proc/%s/stat", pid_name);
-	char text[512];
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	const char *p;
-	int parent = 0, group = -1;
-
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	p = strrchr(text, ')');
-	/* "pid (name) state ppid pgrp": a zombie is gone already. */
-	if (!p || p[2] == 'Z' || sscanf(p + 3, "%d %d", &parent, &group) != 2)
-		return -1;
-	return group;
-}
-
-static int
-count_group(pid_t group)
-{
-	DIR *d;
-	const struct dirent *entry;
-	int n = 0;
-
-	if (kill(-group, 0) < 0)
-		return 0;
-	d = opendir("/proc");
-	while (d && (entry = readdir(d)))
-		if (isdigit((unsigned char)entry->d_name[0]) && group_of(entry->d_name) == group)
-			n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
 static void
-fill_end(struct run *r, struct ssm_end *ret)
+fill_end(const struct run *r, struct ssm_end *ret)
 {
-	struct ssm_end end = {.size = ret->size};
+	struct ssm_end end = {.size = sizeof(end)};
 	const char *leftovers = host_info(r->host, "leftover-processes");
 
 	if (WIFSIGNALED(r->status)) {
@@ -319,7 +292,7 @@ fill_end(struct run *r, struct ssm_end *ret)
 	}
 	if (r->why)
 		end.how = r->why;
-	end.left = r->why ? 0 : count_group(r->pid);
+	end.left = r->why ? 0 : reaper_count_group(r->pid);
 	if (end.left && leftovers && strcmp(leftovers, "kill") == 0) {
 		kill(-r->pid, SIGKILL);
 		end.left = 0;
@@ -327,7 +300,7 @@ fill_end(struct run *r, struct ssm_end *ret)
 	if (end.left)
 		log_info("host", "process %d left %d process(es) of its group behind", (int)r->pid,
 			 end.left);
-	memcpy(ret, &end, ret->size < sizeof(end) ? ret->size : sizeof(end));
+	*ret = end;
 }
 
 /* ----------------------------------------------------------------- start */
@@ -392,6 +365,8 @@ start(struct run *r, const int *fds, struct err *e)
 	return -EMFILE;
 }
 
+static void on_finish(evutil_socket_t fd, short what, void *arg);
+
 static void
 make_timers(struct run *r)
 {
@@ -400,6 +375,7 @@ make_timers(struct run *r)
 
 	if (timeout_ms <= 0 && r->host->step)
 		timeout_ms = r->host->step->timeout_ms;
+	r->finish = evtimer_new(base, on_finish, r);
 	r->drain = evtimer_new(base, on_drained, r);
 	r->grace = evtimer_new(base, on_grace_over, r);
 	r->deadline = evtimer_new(base, on_late, r);
@@ -417,9 +393,11 @@ open_all(struct run *r, struct err *e)
 		res = open_stream(r, &r->out, SSM_STDOUT, &fds[1], e);
 	if (res == 0)
 		res = open_stream(r, &r->err, SSM_STDERR, &fds[2], e);
+	if (res == 0)
+		res = aim_sink(&r->out, SSM_SPAWN_STDOUT_FD, r->spec.stdout_fd, e);
+	if (res == 0)
+		res = aim_sink(&r->err, SSM_SPAWN_STDERR_FD, r->spec.stderr_fd, e);
 	if (res == 0) {
-		aim_sink(&r->out, SSM_SPAWN_STDOUT_FD, r->spec.stdout_fd);
-		aim_sink(&r->err, SSM_SPAWN_STDERR_FD, r->spec.stderr_fd);
 		make_timers(r);
 		res = start(r, fds, e);
 	}
@@ -428,21 +406,48 @@ open_all(struct run *r, struct err *e)
 	return res;
 }
 
-static void
-run_done(struct run *r)
+void
+run_free(struct run *r)
 {
+	if (!r)
+		return;
 	list_remove(&r->link);
+	if (r->child)
+		kill(-r->pid, SIGKILL);
 	child_free(r->child);
-	r->done = true;
 	drop_event(&r->out.event);
 	drop_event(&r->err.event);
 	drop_event(&r->stdin_event);
 	drop_event(&r->deadline);
 	drop_event(&r->grace);
 	drop_event(&r->drain);
+	drop_event(&r->finish);
 	mem_cleanup_fd(&r->out.fd);
 	mem_cleanup_fd(&r->err.fd);
+	mem_cleanup_fd(&r->out.own_fd);
+	mem_cleanup_fd(&r->err.own_fd);
 	mem_cleanup_fd(&r->stdin_fd);
+	free(r->stdin_data);
+	free(r);
+}
+
+static void
+on_finish(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+	run_end_fn *end = r->end;
+	void *end_arg = r->arg;
+	struct ssm_end how;
+
+	(void)fd;
+	(void)what;
+	sink_finish(&r->out.sink);
+	sink_finish(&r->err.sink);
+	fill_end(r, &how);
+	run_free(r);
+	reaper_run();
+	if (end)
+		end(end_arg, &how);
 }
 
 static int32_t
@@ -456,76 +461,91 @@ check_spec(struct ssm *S, const struct ssm_spawn *s)
 }
 
 int32_t
-api_spawn(struct ssm *S, const struct ssm_spawn *s, struct ssm_end *ret)
+run_start(struct ssm *S, const struct ssm_spawn *s, run_end_fn *end, void *arg, struct run **ret)
 {
-	struct run r = {.host = host_instance(S)->host, .owner = host_instance(S)};
 	struct err e = {0, ""};
 	int32_t res = check_spec(S, s);
+	struct run *r;
 
 	if (res < 0)
 		return res;
-	list_init(&r.link);
-	r.out.fd = r.err.fd = r.stdin_fd = -1;
-	memcpy(&r.spec, s, s->size < sizeof(r.spec) ? s->size : sizeof(r.spec));
-	res = open_all(&r, &e);
-	if (res == 0) {
-		list_append(&r.host->runs, &r.link);
-		if (r.host->cancelled)
-			ask_to_end(&r, SSM_END_CANCEL);
-		host_wait(r.host, &r.done);
-		sink_finish(&r.out.sink);
-		sink_finish(&r.err.sink);
-		fill_end(&r, ret);
+	r = xcalloc(1, sizeof(*r));
+	r->host = host_instance(S)->host;
+	r->owner = host_instance(S);
+	r->end = end;
+	r->arg = arg;
+	r->out.fd = r->err.fd = r->stdin_fd = r->out.own_fd = r->err.own_fd = -1;
+	memcpy(&r->spec, s, s->size < sizeof(r->spec) ? s->size : sizeof(r->spec));
+	list_append(&r->host->runs, &r->link);
+	res = open_all(r, &e);
+	if (res < 0) {
+		run_free(r);
+		return ssm_fail(S, res, "%s", err_text(&e));
 	}
-	run_done(&r);
-	return res < 0 ? ssm_fail(S, res, "%s", err_text(&e)) : 0;
+	if (r->host->cancelled)
+		ask_to_end(r, SSM_END_CANCEL);
+	*ret = r;
+	return 0;
 }
 
-/* ---------------------------------------------------------------- reaper */
+void
+run_abandon(struct run *r)
+{
+	r->end = NULL;
+	r->spec.output_fn = NULL;
+	ask_to_end(r, SSM_END_CANCEL);
+}
+
+int32_t
+run_signal(const struct run *r, int32_t sig)
+{
+	return r->exited || kill(r->pid, sig) < 0 ? -ESRCH : 0;
+}
+
+struct waiting {
+	bool done;
+	struct ssm_end end;
+};
+
+static void
+on_waited(void *arg, const struct ssm_end *end)
+{
+	struct waiting *w = arg;
+
+	w->done = true;
+	w->end = *end;
+}
+
+int32_t
+api_spawn(struct ssm *S, const struct ssm_spawn *s, struct ssm_end *ret)
+{
+	struct waiting w = {.done = false};
+	struct run *r = NULL;
+	int32_t res = host_may_block(S);
+
+	if (res == 0)
+		res = run_start(S, s, on_waited, &w, &r);
+	if (res < 0)
+		return res;
+	host_wait(host_instance(S)->host, &w.done);
+	w.end.size = ret->size;
+	memcpy(ret, &w.end, ret->size < sizeof(w.end) ? ret->size : sizeof(w.end));
+	return 0;
+}
 
 static bool
-is_ours(const struct host *h, pid_t pid)
+is_ours(void *arg, pid_t pid)
 {
+	const struct host *h = arg;
+
 	for (const struct list *it = h->runs.next; it != &h->runs; it = it->next)
 		if (list_entry(it, struct run, link)->pid == pid)
 			return true;
 	return false;
 }
 
-static void
-on_sigchld(evutil_socket_t fd, short what, void *arg)
-{
-	struct signalfd_siginfo info;
-	siginfo_t who;
-
-	(void)what;
-	while (read(fd, &info, sizeof(info)) > 0)
-		;
-	for (;;) {
-		memset(&who, 0, sizeof(who));
-		if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) < 0 || who.si_pid == 0)
-			return;
-		/* One of ours is taken by its watch; the next signal brings us back. */
-		if (is_ours(arg, who.si_pid))
-			return;
-		waitpid(who.si_pid, NULL, WNOHANG);
-	}
-}
-
 int
 runchild_start_reaper(struct host *h, struct err *e)
 {
-	struct event *ev;
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		return err_set(e, -errno, "cannot watch child processes: %m");
-	/* Lives as long as the process. */
-	ev = event_new(h->base, fd, EV_READ | EV_PERSIST, on_sigchld, h);
-	event_add(ev, NULL);
-	return 0;
+	return reaper_start(h->base, is_ours, h, e);
 }
