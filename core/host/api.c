@@ -46,6 +46,7 @@ instance_free(struct instance *i)
 		free(i->options[n]);
 	free(i->options);
 	free(i->error);
+	module_free(i->module);
 	free(i);
 }
 

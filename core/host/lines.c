@@ -83,7 +83,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	lines_flush(arg);
 }
 
-static void
+__attribute__((format(printf, 4, 0))) static void
 leave(struct lines *l, int32_t level, const char *component, const char *fmt, va_list ap)
 {
 	int saved = errno;

@@ -219,6 +219,7 @@ link_start(struct link *l, const struct link_request *q, link_done_fn *done, voi
 	struct request *r = request_new(l, q, done, arg);
 	int res = q->store ? start_stored(r, q) : start_plain(r, q);
 
+	(void)owned; /* held to the end of this function only */
 	if (res < 0)
 		link_drop(r);
 	else if (ret)

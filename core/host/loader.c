@@ -180,6 +180,18 @@ take_descriptor(struct module *m, const struct ssm_plugin *theirs, struct err *e
 }
 
 struct module *
+module_free(struct module *m)
+{
+	if (!m)
+		return NULL;
+	free(m->features);
+	free(m->options);
+	free(m->path);
+	free(m);
+	return NULL;
+}
+
+struct module *
 loader_open(const char *file, struct err *e)
 {
 	struct module *m = xcalloc(1, sizeof(*m));
@@ -191,12 +203,7 @@ loader_open(const char *file, struct err *e)
 		theirs = find_descriptor(h, file, e);
 	if (theirs && check_versions(theirs, e) == 0 && take_descriptor(m, theirs, e) == 0)
 		return m;
-	/* What it loaded stays: nothing is ever unloaded. */
-	free(m->features);
-	free(m->options);
-	free(m->path);
-	free(m);
-	return NULL;
+	return module_free(m);
 }
 
 static bool

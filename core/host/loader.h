@@ -19,6 +19,8 @@ struct module {
 /* Load FILE (absolute path) and check its descriptor; nothing is ever unloaded. NULL with E:
  * one sentence without the file's name. No function of the plugin is called. */
 struct module *loader_open(const char *file, struct err *e);
+/* Frees our view of it; the library itself stays loaded. Returns NULL. */
+struct module *module_free(struct module *m);
 
 /* The feature of that kind that serves NAME (exact, '*' prefix; topics: prefix), or NULL. */
 const struct ssm_feature *module_feature(const struct module *m, uint32_t kind, const char *name);

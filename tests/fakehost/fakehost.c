@@ -104,7 +104,7 @@ fakehost_play(struct fakehost *f, const char *fn, json_t *answer)
 
 /* ------------------------------------------------------- in every process */
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 fake_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 {
 	autofree char *text = xvasprintf(fmt, ap);
@@ -112,7 +112,7 @@ fake_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 	json_array_append_new(fakehost_of(S)->log, json_pack("[i,s]", level, text));
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 fake_verror(struct ssm *S, const char *fmt, va_list ap)
 {
 	struct fakehost *f = fakehost_of(S);

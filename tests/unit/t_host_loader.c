@@ -196,6 +196,7 @@ START_TEST(t_true_reasons)
 	autoclose int fd = open(text, O_WRONLY | O_CREAT, 0644);
 	autoclose int fd2 = open(empty, O_WRONLY | O_CREAT, 0644);
 
+	ck_assert_int_ge(fd2, 0);
 	ck_assert_int_eq(write(fd, "not a library\n", 14), 14);
 	describe(unresolved);
 	ck_assert_int_eq(WEXITSTATUS(run.status), 1);
