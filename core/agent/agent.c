@@ -20,6 +20,7 @@
 #include "core/agent/dispatch.h"
 #include "core/agent/health.h"
 #include "core/agent/identity.h"
+#include "core/agent/notify.h"
 #include "core/agent/plugins.h"
 #include "core/agent/whoami.h"
 #include "core/aws/call.h"
@@ -45,6 +46,7 @@ struct agent {
 	struct event_base *base;
 	struct signals *signals;
 	struct netwatch *netwatch;
+	struct notify *notify;
 	int lock_fd;
 	struct http *http;
 	struct imds *imds;
@@ -168,6 +170,11 @@ on_poll_state(void *arg, int result, const char *text, int64_t wait_ms)
 		log_warn("agent", "ec2messages cannot be polled: %s; next try in %lld ms", text,
 			 (long long)wait_ms);
 	a->connected = result == 0;
+	if (a->connected)
+		notify_status(a->notify, "%s waits for commands", a->identity->instance_id);
+	else
+		notify_status(a->notify, "%s: ec2messages cannot be polled: %s",
+			      a->identity->instance_id, text);
 }
 
 /* ----------------------------------------------------- once we know who */
@@ -291,6 +298,7 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 	a->find = NULL;
 	a->identity = who;
 	a->passed_over = json_deep_copy(passed_over);
+	notify_status(a->notify, "%s connects", who->instance_id);
 	log_notice("agent", "this is %s in %s (%s)", who->instance_id, who->region, who->kind);
 	ssmapi_platform(platform, sizeof(platform), version, sizeof(version));
 	a->info = plugin_info(a, platform, version);
@@ -399,12 +407,16 @@ start(struct agent *a, struct err *e)
 		return e->code;
 	/* Without it waits are only longer. */
 	a->netwatch = netwatch_new(a->base, on_network, a, NULL);
+	notify_ready(a->notify);
+	if (!a->identity)
+		notify_status(a->notify, "finding out what this machine is");
 	return 0;
 }
 
 static void
 stop(struct agent *a)
 {
+	notify_stopping(a->notify);
 	netwatch_free(a->netwatch);
 	ctl_free(a->ctl);
 	health_free(a->health);
@@ -422,6 +434,7 @@ stop(struct agent *a)
 	json_decref(a->passed_over);
 	json_decref(a->info);
 	mem_cleanup_fd(&a->lock_fd);
+	notify_free(a->notify);
 	event_base_free(a->base);
 }
 
@@ -434,6 +447,7 @@ agent_run(const struct conf *conf, struct err *e)
 	a.started_ms = clock_mono_ms();
 	log_notice("agent", "ssm-agent %s starts (reported as %s)", PACKAGE_VERSION,
 		   ssmapi_agent_version());
+	a.notify = notify_new(a.base);
 	r = start(&a, e);
 	if (r == 0) {
 		event_base_dispatch(a.base);
