@@ -145,6 +145,8 @@ on_network(void *arg)
 		aws_retry_now(a->aws);
 	if (a->mds)
 		mds_poll_now(a->mds);
+	if (a->dispatch)
+		dispatch_retry_now(a->dispatch);
 	if (a->health && !a->connected)
 		health_now(a->health);
 }
@@ -155,6 +157,16 @@ on_messages(void *arg, json_t *messages)
 	struct agent *a = arg;
 
 	dispatch_messages(a->dispatch, messages);
+}
+
+/* The poll is the scout of all that waits. */
+static void
+go_on(struct agent *a)
+{
+	if (a->dispatch)
+		dispatch_retry_now(a->dispatch);
+	if (a->health)
+		health_retry_now(a->health);
 }
 
 static void
@@ -169,6 +181,8 @@ on_poll_state(void *arg, int result, const char *text, int64_t wait_ms)
 	if (result < 0)
 		log_warn("agent", "ec2messages cannot be polled: %s; next try in %lld ms", text,
 			 (long long)wait_ms);
+	if (result == 0 && !a->connected)
+		go_on(a);
 	a->connected = result == 0;
 	if (a->connected)
 		notify_status(a->notify, "%s waits for commands", a->identity->instance_id);

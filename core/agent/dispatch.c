@@ -263,6 +263,12 @@ dispatch_free(struct dispatch *d)
 	return NULL;
 }
 
+void
+dispatch_retry_now(struct dispatch *d)
+{
+	jobs_retry_now(d->jobs);
+}
+
 json_t *
 dispatch_report(const struct dispatch *d)
 {

@@ -32,6 +32,8 @@ struct dispatch *dispatch_new(const struct dispatch_options *o, struct err *e);
 struct dispatch *dispatch_free(struct dispatch *d);
 /* The messages of one poll: stored with one sync, then answered and started. */
 void dispatch_messages(struct dispatch *d, json_t *messages);
+/* The network or the service is back: replies do not wait any longer. */
+void dispatch_retry_now(struct dispatch *d);
 /* For ssmctl: running, queued, unconfirmed. Caller owns. */
 json_t *dispatch_report(const struct dispatch *d);
 

@@ -132,6 +132,13 @@ health_now(struct health *h)
 	send_ping(h);
 }
 
+void
+health_retry_now(struct health *h)
+{
+	if (h->retry.failures)
+		health_now(h);
+}
+
 json_t *
 health_report(const struct health *h)
 {

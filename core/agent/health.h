@@ -16,6 +16,8 @@ struct health *health_new(struct event_base *base, const struct conf *conf, stru
 			  const struct ssmapi_ping *ping);
 struct health *health_free(struct health *h);
 void health_now(struct health *h); /* the network came back */
+/* The service answers again: a ping that failed does not wait any longer. */
+void health_retry_now(struct health *h);
 /* {"last_success", "failures", "last_error"}; caller owns. */
 json_t *health_report(const struct health *h);
 

@@ -458,6 +458,12 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	return js->store ? js : jobs_free(js);
 }
 
+void
+jobs_retry_now(struct jobs *js)
+{
+	outbox_line_kick(js->line);
+}
+
 struct jobs *
 jobs_free(struct jobs *js)
 {

@@ -67,6 +67,8 @@ struct jobs {
 
 struct jobs *jobs_new(const struct dispatch_options *o, struct err *e);
 struct jobs *jobs_free(struct jobs *js);
+/* The network or the service is back: replies do not wait any longer. */
+void jobs_retry_now(struct jobs *js);
 /* Take up what is on disk. */
 void jobs_recover(struct jobs *js);
 struct job *jobs_find(const struct jobs *js, const char *id);

@@ -28,6 +28,7 @@ struct outbox_line {
 	struct list waiting; /* rows that may go on once the service answers */
 	struct retry retry;
 	bool closed;
+	int64_t not_before_ms; /* monotonic: Retry-After, which nothing cuts short */
 	unsigned in_flight;
 	uint64_t answers; /* of the service, whatever it said */
 };
@@ -125,14 +126,17 @@ outbox_line_free(struct outbox_line *l)
 void
 outbox_line_kick(struct outbox_line *l)
 {
+	int64_t left = l->not_before_ms - clock_mono_ms();
+
 	if (l->closed && evtimer_pending(l->timer, NULL))
-		line_arm(l, 0);
+		line_arm(l, left > 0 ? left : 0);
 }
 
 static void
-line_close(struct outbox_line *l, int64_t wait_ms)
+line_close(struct outbox_line *l, int64_t wait_ms, int64_t after_ms)
 {
 	l->closed = true;
+	l->not_before_ms = clock_mono_ms() + after_ms;
 	if (!evtimer_pending(l->timer, NULL))
 		line_arm(l, wait_ms);
 }
@@ -269,7 +273,7 @@ not_sent(struct outbox *o, const struct aws_reply *r)
 	list_append(&l->waiting, &o->wait_link);
 	if (!l->closed || !evtimer_pending(l->timer, NULL)) {
 		set_pace(&l->retry, r->retry);
-		line_close(l, retry_next_ms(&l->retry, r->retry_after_ms));
+		line_close(l, retry_next_ms(&l->retry, r->retry_after_ms), r->retry_after_ms);
 	}
 }
 

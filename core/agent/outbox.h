@@ -18,7 +18,7 @@ struct outbox_line;
 /* What all outboxes share: while the service does not answer, one of them tries for all. */
 struct outbox_line *outbox_line_new(struct event_base *base, struct mds *mds);
 struct outbox_line *outbox_line_free(struct outbox_line *l); /* after the outboxes */
-/* The network is back: try now. */
+/* The network or the service is back: try now, but not before a Retry-After has passed. */
 void outbox_line_kick(struct outbox_line *l);
 
 struct outbox_item {

@@ -27,6 +27,9 @@
 #define NO_KEY_CAP_MS 5000
 #define REFUSED_BASE_MS 5000
 #define REFUSED_CAP_MS 300000
+/* Nobody there, or somebody else: the node is back 15 s after link, name service or proxy are. A
+ * service that says itself that it is in trouble gets the longer waits. */
+#define UNREACHED_CAP_MS 15000
 
 /* A connection that broke after this long was a poll that somebody on the way did not want to
  * hold: no reason to wait longer each time. */
@@ -107,7 +110,7 @@ wait_ms(struct mds *m, int64_t ms)
 /* One back-off per kind of failure: what throttles us and what does not answer have nothing to do
  * with each other. */
 static void
-retry_of(enum retry_class class, int result, struct retry *ret)
+retry_of(enum retry_class class, int result, int status, struct retry *ret)
 {
 	if (result == -ENOKEY)
 		/* The credential cache has a back-off of its own. */
@@ -117,23 +120,43 @@ retry_of(enum retry_class class, int result, struct retry *ret)
 	else if (class == RETRY_AUTH || class == RETRY_NO)
 		retry_init(ret, REFUSED_BASE_MS, REFUSED_CAP_MS);
 	else
-		retry_init(ret, RETRY_BASE_MS, RETRY_CAP_MS);
+		retry_init(ret, RETRY_BASE_MS, status >= 500 ? RETRY_CAP_MS : UNREACHED_CAP_MS);
+}
+
+/* A service in trouble and one that is not reached may take turns: one row of waits. */
+static bool
+starts_anew(const struct mds *m, enum retry_class class, const struct retry *fresh)
+{
+	if (class != m->last_class)
+		return true;
+	if (class == RETRY_TRANSPORT)
+		return clock_mono_ms() - m->since_ms >= LONG_POLL_MS;
+	return fresh->cap_ms != m->retry.cap_ms;
 }
 
 static void
-fail_poll(struct mds *m, int result, const char *text, enum retry_class class, int64_t after_ms)
+fail_poll(struct mds *m, const struct aws_reply *r)
 {
 	struct retry fresh;
 	int64_t ms;
 
-	retry_of(class, result, &fresh);
-	if (class != m->last_class || fresh.cap_ms != m->retry.cap_ms ||
-	    (class == RETRY_TRANSPORT && clock_mono_ms() - m->since_ms >= LONG_POLL_MS))
+	retry_of(r->retry, r->result, r->status, &fresh);
+	if (starts_anew(m, r->retry, &fresh))
 		m->retry = fresh;
-	m->last_class = class;
-	ms = retry_next_ms(&m->retry, after_ms);
+	m->retry.cap_ms = fresh.cap_ms;
+	m->last_class = r->retry;
+	ms = retry_next_ms(&m->retry, r->retry_after_ms);
 	wait_ms(m, ms);
-	m->state(m->arg, result, text, ms);
+	m->state(m->arg, r->result, r->text, ms);
+}
+
+/* A failure that no call told. */
+static void
+fail_poll_here(struct mds *m, int result, const char *text, enum retry_class class)
+{
+	const struct aws_reply r = { .result = result, .text = text, .retry = class };
+
+	fail_poll(m, &r);
 }
 
 static int64_t
@@ -181,12 +204,13 @@ on_poll(void *arg, const struct aws_reply *r)
 
 	m->call = NULL;
 	if (r->result < 0)
-		fail_poll(m, r->result, r->text, r->retry, r->retry_after_ms);
+		fail_poll(m, r);
 	else if (!json_is_object(r->json))
-		fail_poll(m, -EPROTO, "GetMessages: the answer is not a JSON object",
-			  RETRY_TRANSPORT, 0);
+		fail_poll_here(m, -EPROTO, "GetMessages: the answer is not a JSON object",
+			       RETRY_TRANSPORT);
 	else if (messages && !json_is_null(messages) && !json_is_array(messages))
-		fail_poll(m, -EPROTO, "GetMessages: 'Messages' is not a list", RETRY_TRANSPORT, 0);
+		fail_poll_here(m, -EPROTO, "GetMessages: 'Messages' is not a list",
+			       RETRY_TRANSPORT);
 	else
 		take_messages(m, json_is_array(messages) ? messages : none);
 }
@@ -217,7 +241,7 @@ poll_once(struct mds *m)
 	else
 		m->call = start_op(m, &op, on_poll, m, &e);
 	if (!m->call)
-		fail_poll(m, e.code, err_text(&e), RETRY_NO, 0);
+		fail_poll_here(m, e.code, err_text(&e), RETRY_NO);
 }
 
 static void
@@ -244,7 +268,7 @@ mds_new(const struct mds_options *o, mds_messages_fn *messages, mds_state_fn *st
 	m->state = state;
 	m->arg = arg;
 	list_init(&m->refusals);
-	retry_of(RETRY_TRANSPORT, 0, &m->retry);
+	retry_of(RETRY_TRANSPORT, 0, 0, &m->retry);
 	m->last_class = RETRY_TRANSPORT;
 	m->next = evtimer_new(o->base, on_next, m);
 	assert(m->next);

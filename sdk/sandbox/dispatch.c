@@ -226,6 +226,7 @@ answer_status_fault(struct exchange *ex)
 	const struct fault_hit *hit = &ex->fault;
 
 	ex->retry_after = hit->retry_after;
+	ex->retry_date = hit->retry_date;
 	exchange_refuse(ex, hit->status, *hit->code ? hit->code : default_code(hit->status), "%s",
 			hit->message);
 }
@@ -261,6 +262,7 @@ answer_fault(struct exchange *ex)
 	case FAULT_NONE:
 	case FAULT_DELAY:
 	case FAULT_TRUNCATE:
+	case FAULT_SLOW:
 	case FAULT_DUPLICATE:
 		break;
 	}

@@ -59,6 +59,8 @@ struct exchange {
 	char *code, *message; /* of an error, for the journal */
 	char request_id[40];
 	int64_t retry_after; /* header, when > 0 */
+	bool retry_date;     /* as a date */
+	bool byte_sent;	     /* of a slow body: the next one waits */
 	int64_t token_ttl;   /* IMDS token header, when > 0 */
 
 	/* A parked exchange waits for one of these. */

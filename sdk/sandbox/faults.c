@@ -33,7 +33,7 @@ struct faults {
 };
 
 static const char *const kinds[] = { "none", "status",	 "delay",   "reset",	"close",
-				     "hang", "truncate", "garbage", "duplicate" };
+				     "hang", "truncate", "garbage", "slow",	"duplicate" };
 static const char *const garbages[] = { "html", "binary", "huge", "nested", "empty" };
 
 struct faults *
@@ -80,6 +80,7 @@ check_members(const json_t *spec, struct err *e)
 		"kind",	       "service",     "operation", "count",   "nth",
 		"probability", "when",	      "delay_ms",  "status",  "code",
 		"message",     "retry_after", "op",	   "garbage", "keep_bytes",
+		"every_ms",    "retry_date",
 	};
 	const char *key;
 	json_t *value;
@@ -111,7 +112,7 @@ fill_hit(struct fault_hit *hit, const json_t *spec, struct err *e)
 	if (k <= 0)
 		return err_set(e, -EINVAL,
 			       "fault kind '%s' is none of status, delay, reset, close, hang, "
-			       "truncate, garbage, duplicate",
+			       "truncate, garbage, slow, duplicate",
 			       kind);
 	if (g < 0)
 		return err_set(e, -EINVAL,
@@ -124,6 +125,8 @@ fill_hit(struct fault_hit *hit, const json_t *spec, struct err *e)
 	hit->delay_ms = json_int(spec, "delay_ms", hit->kind == FAULT_DELAY ? 1000 : 0);
 	hit->status = (unsigned)json_int(spec, "status", hit->kind == FAULT_GARBAGE ? 200 : 500);
 	hit->retry_after = json_int(spec, "retry_after", 0);
+	hit->retry_date = strcmp(json_str(spec, "retry_date", "no"), "yes") == 0;
+	hit->every_ms = json_int(spec, "every_ms", 1000);
 	hit->keep_bytes = json_int(spec, "keep_bytes", 10);
 	snprintf(hit->code, sizeof(hit->code), "%s", json_str(spec, "code", ""));
 	snprintf(hit->message, sizeof(hit->message), "%s",

@@ -19,6 +19,7 @@ enum fault_kind {
 	FAULT_HANG,	 /* never answer */
 	FAULT_TRUNCATE,	 /* right headers, body cut */
 	FAULT_GARBAGE,	 /* a body that is not what it should be */
+	FAULT_SLOW,	 /* right headers, then the body byte by byte */
 	FAULT_DUPLICATE, /* GetMessages: hand out an acknowledged message again */
 };
 
@@ -40,6 +41,8 @@ struct fault_hit {
 	char code[64];
 	char message[128];
 	int64_t retry_after;
+	bool retry_date; /* told as a date */
+	int64_t every_ms;
 	int64_t keep_bytes;
 	enum garbage_kind garbage;
 };
@@ -50,8 +53,8 @@ struct faults *faults_new(void);
 struct faults *faults_free(struct faults *f); /* returns NULL */
 
 /* SPEC: {"kind": ..., "service": glob, "operation": glob, "count": n, "nth": n, "probability": p,
- * "when": "before"|"after", "delay_ms", "status", "code", "message", "retry_after", "keep_bytes",
- * "garbage"}. The id (> 0) or -EINVAL. */
+ * "when": "before"|"after", "delay_ms", "status", "code", "message", "retry_after", "retry_date",
+ * "keep_bytes", "every_ms", "garbage"}. The id (> 0) or -EINVAL. */
 int faults_add(struct faults *f, const json_t *spec, struct err *e);
 /* The same as text: KEY=VALUE,KEY=VALUE... */
 int faults_add_text(struct faults *f, const char *text, struct err *e);

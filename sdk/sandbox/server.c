@@ -22,6 +22,7 @@
 #include "sdk/sandbox/journal.h"
 
 #define BODY_MAX ((size_t)4 << 20)
+#define SLOW_BYTES_MIN ((size_t)64)
 
 struct server {
 	struct sandbox *sb;
@@ -268,6 +269,43 @@ read_cut_body(void *arg, uint64_t at, char *buf, size_t max)
 	return (ssize_t)max;
 }
 
+static void
+on_next_byte(void *arg)
+{
+	struct exchange *ex = arg;
+
+	ex->byte_sent = false;
+	wake(ex);
+}
+
+/* Short bodies are followed by blanks, or there would be nothing to be slow with. */
+static size_t
+slow_length(const struct exchange *ex)
+{
+	return ex->answer_len > SLOW_BYTES_MIN ? ex->answer_len : SLOW_BYTES_MIN;
+}
+
+static ssize_t
+read_slow_body(void *arg, uint64_t at, char *buf, size_t max)
+{
+	struct exchange *ex = arg;
+
+	(void)max;
+	if (ex->byte_sent) {
+		ex->suspended = true;
+		MHD_suspend_connection(ex->conn);
+		ex->timer.fn = on_next_byte;
+		ex->timer.arg = ex;
+		timer_in(ex->sb->ev, &ex->timer, ex->fault.every_ms);
+		return 0;
+	}
+	*buf = ' ';
+	if (at < ex->answer_len)
+		*buf = ex->answer[at];
+	ex->byte_sent = true;
+	return 1;
+}
+
 /* "Tue, 05 Mar 2024 07:08:09 GMT", whatever the locale. */
 static void
 http_date(int64_t unix_ms, char *ret, size_t ret_size)
@@ -295,7 +333,11 @@ add_headers(struct MHD_Response *r, const struct exchange *ex)
 	if (*ex->request_id)
 		MHD_add_response_header(r, "x-amzn-RequestId", ex->request_id);
 	if (ex->retry_after > 0) {
-		snprintf(text, sizeof(text), "%lld", (long long)ex->retry_after);
+		if (ex->retry_date)
+			http_date(sandbox_now_ms(ex->sb) + ex->retry_after * 1000, text,
+				  sizeof(text));
+		else
+			snprintf(text, sizeof(text), "%lld", (long long)ex->retry_after);
 		MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, text);
 	}
 	if (ex->token_ttl > 0) {
@@ -313,6 +355,8 @@ send_answer(struct exchange *ex)
 	if (ex->fault.kind == FAULT_TRUNCATE)
 		r = MHD_create_response_from_callback(ex->answer_len ? ex->answer_len : 1, 4096,
 						      read_cut_body, ex, NULL);
+	else if (ex->fault.kind == FAULT_SLOW)
+		r = MHD_create_response_from_callback(slow_length(ex), 1, read_slow_body, ex, NULL);
 	else
 		r = MHD_create_response_from_buffer(ex->answer_len, ex->answer,
 						    MHD_RESPMEM_PERSISTENT);

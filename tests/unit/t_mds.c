@@ -531,6 +531,37 @@ START_TEST(test_own_row_for_each_kind)
 }
 END_TEST
 
+/* Near the upper end of 0..15000 and of 0..60000. */
+static void
+late(void *p, size_t len)
+{
+	const uint64_t n = 59999;
+
+	memset(p, 0, len);
+	memcpy(p, &n, len < sizeof(n) ? len : sizeof(n));
+}
+
+/* Who is not reached is asked again within 15 s; a service that says that it is in trouble gets up
+ * to 60 s. Both are one row of waits. */
+START_TEST(test_caps)
+{
+	rand_replace(zero);
+	PLAN({ -1, NULL, NULL, 0 });
+	mds_poll(mds, true);
+	run_until_told(9);
+	rand_replace(late);
+	run_until_told(10);
+	ck_assert_int_le(last_wait_ms, 15000);
+	ck_assert_int_ge(last_wait_ms, 7000);
+	PLAN({ 503, NULL, "{}", 0 });
+	mds_poll(mds, false);
+	mds_poll(mds, true);
+	run_until_told(11);
+	ck_assert_int_gt(last_wait_ms, 15000);
+	ck_assert_int_le(last_wait_ms, 60000);
+}
+END_TEST
+
 START_TEST(test_off)
 {
 	PLAN({ 0, NULL, NULL, 0 });
@@ -724,6 +755,7 @@ main(void)
 	tcase_add_test(tc, test_no_credentials);
 	tcase_add_test(tc, test_long_poll_cut);
 	tcase_add_test(tc, test_own_row_for_each_kind);
+	tcase_add_test(tc, test_caps);
 	tcase_add_test(tc, test_off);
 	tcase_add_test(tc, test_answers);
 	tcase_add_test(tc, test_four_attempts);
