@@ -33,6 +33,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/conf/conf.h"
 #include "core/loop/netwatch.h"
@@ -43,6 +44,7 @@
 
 struct agent {
 	const struct conf *conf;
+	struct conf *reloadable; /* the same */
 	struct event_base *base;
 	struct signals *signals;
 	struct netwatch *netwatch;
@@ -217,6 +219,15 @@ partition_of(const char *region)
 	return "aws";
 }
 
+/* What may change while we run; hosts that run keep what they were told. */
+static void
+put_live_info(const struct agent *a, json_t *o)
+{
+	put(o, "leftover-processes", conf_str(a->conf, "Agent.LeftoverProcesses"));
+	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
+	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
+}
+
 /* info() of every plugin; what a job adds to it is the job's. */
 static json_t *
 plugin_info(const struct agent *a, const char *platform, const char *platform_version)
@@ -243,9 +254,7 @@ plugin_info(const struct agent *a, const char *platform, const char *platform_ve
 	put(o, "state-dir", conf_path(a->conf, CONF_PATH_STATE));
 	put(o, "run-dir", run);
 	put(o, "ca-file", conf_str(a->conf, "Net.CaFile"));
-	put(o, "leftover-processes", conf_str(a->conf, "Agent.LeftoverProcesses"));
-	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
-	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
+	put_live_info(a, o);
 	return o;
 }
 
@@ -384,14 +393,50 @@ on_scanned(void *arg)
 }
 
 static void
+warn_of_layer(void *arg, const char *text)
+{
+	(void)arg;
+	log_warn("conf", "%s", text);
+}
+
+static void
+take_configuration(struct agent *a, char *const *restart)
+{
+	autofree char *names = strv_join(restart, ", ");
+
+	log_set_level((enum log_level)log_level_from_name(conf_str(a->conf, "Log.Level")));
+	log_notice("agent", "the configuration and the plugin folders are read again");
+	if (restart)
+		log_warn("agent", "these keys have other values now, which need a restart: %s",
+			 names);
+	if (a->info)
+		put_live_info(a, a->info);
+	if (a->dispatch)
+		dispatch_conf_changed(a->dispatch);
+}
+
+static void
+reload(struct agent *a)
+{
+	autostrv char **restart = NULL;
+	struct err e = { 0, "" };
+
+	if (conf_reload(a->reloadable, warn_of_layer, NULL, &restart, &e) < 0)
+		log_error("agent",
+			  "the configuration stays as it was, for what is there now is wrong: %s",
+			  err_text(&e));
+	else
+		take_configuration(a, restart);
+	plugins_refresh(a->plugins, on_scanned, a);
+}
+
+static void
 on_signal(void *arg, int sig)
 {
 	struct agent *a = arg;
 
 	if (sig == SIGHUP) {
-		log_notice("agent",
-			   "plugin folders are read again (the configuration is read at start)");
-		plugins_refresh(a->plugins, on_scanned, a);
+		reload(a);
 		return;
 	}
 	log_notice("agent", "stopping: %s", strsignal(sig));
@@ -453,9 +498,11 @@ stop(struct agent *a)
 }
 
 int
-agent_run(const struct conf *conf, struct err *e)
+agent_run(struct conf *conf, struct err *e)
 {
-	struct agent a = { .conf = conf, .base = event_base_new(), .lock_fd = -1 };
+	struct agent a = {
+		.conf = conf, .reloadable = conf, .base = event_base_new(), .lock_fd = -1
+	};
 	int r;
 
 	a.started_ms = clock_mono_ms();

@@ -10,7 +10,7 @@
 struct conf;
 
 /* Run until SIGTERM or SIGINT. 0, or the error that kept it from starting. CONF must outlive it. */
-int agent_run(const struct conf *conf, struct err *e);
+int agent_run(struct conf *conf, struct err *e);
 /* --whoami: walk the chain once and print the report. The exit status. */
 int agent_whoami(const struct conf *conf, bool json);
 

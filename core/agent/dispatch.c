@@ -269,6 +269,12 @@ dispatch_retry_now(struct dispatch *d)
 	jobs_retry_now(d->jobs);
 }
 
+void
+dispatch_conf_changed(struct dispatch *d)
+{
+	jobs_start_queued(d->jobs);
+}
+
 json_t *
 dispatch_report(const struct dispatch *d)
 {

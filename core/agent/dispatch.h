@@ -34,6 +34,8 @@ struct dispatch *dispatch_free(struct dispatch *d);
 void dispatch_messages(struct dispatch *d, json_t *messages);
 /* The network or the service is back: replies do not wait any longer. */
 void dispatch_retry_now(struct dispatch *d);
+/* After conf_reload(): more slots may be free. */
+void dispatch_conf_changed(struct dispatch *d);
 /* For ssmctl: running, queued, unconfirmed. Caller owns. */
 json_t *dispatch_report(const struct dispatch *d);
 

@@ -21,7 +21,8 @@ struct health {
 	struct event *timer;
 	struct aws_call *call;
 	struct retry retry;
-	int64_t period_ms, last_success_ms;
+	const struct conf *conf;
+	int64_t last_success_ms;
 	bool spread; /* the random delay before the regular schedule is behind us */
 	char *last_error;
 };
@@ -35,14 +36,20 @@ wait_ms(struct health *h, int64_t ms)
 	event_add(h->timer, &tv);
 }
 
+static int64_t
+period_ms(const struct health *h)
+{
+	return conf_int(h->conf, "Ssm.HealthFrequencyMinutes") * 60000;
+}
+
 /* Many nodes that start at once must not ping at once for ever. */
 static int64_t
 next_regular_ms(struct health *h)
 {
 	if (h->spread)
-		return h->period_ms;
+		return period_ms(h);
 	h->spread = true;
-	return rand_between(0, h->period_ms);
+	return rand_between(0, period_ms(h));
 }
 
 static void
@@ -93,7 +100,7 @@ health_new(struct event_base *base, const struct conf *conf, struct aws *aws,
 
 	h->base = base;
 	h->aws = aws;
-	h->period_ms = conf_int(conf, "Ssm.HealthFrequencyMinutes") * 60000;
+	h->conf = conf;
 	h->ping.instance_id = xstrdup(ping->instance_id);
 	h->ping.availability_zone = xstrdup(ping->availability_zone);
 	h->ping.availability_zone_id = xstrdup(ping->availability_zone_id);
@@ -101,7 +108,7 @@ health_new(struct event_base *base, const struct conf *conf, struct aws *aws,
 	h->ping.platform_version = xstrdup(ping->platform_version);
 	h->ping.channel = xstrdup(ping->channel);
 	h->timer = evtimer_new(base, on_timer, h);
-	retry_init(&h->retry, 1000, h->period_ms);
+	retry_init(&h->retry, 1000, period_ms(h));
 	send_ping(h);
 	return h;
 }

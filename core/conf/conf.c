@@ -22,6 +22,7 @@ struct value {
 struct conf {
 	struct map *values; /* "section\nname" */
 	char *root;
+	char **overrides;
 	char *paths[CONF_PATH_HOST + 1];
 	conf_warn_fn *warn;
 	void *warn_arg;
@@ -256,6 +257,7 @@ conf_load(const struct conf_spec *spec, conf_warn_fn *warn, void *arg, struct er
 
 	c->values = map_new(value_free);
 	c->root = xstrdup(spec->root);
+	c->overrides = strv_dup(spec->overrides);
 	c->warn = warn;
 	c->warn_arg = arg;
 	put_presets(c);
@@ -275,8 +277,61 @@ conf_free(struct conf *c)
 	for (size_t i = 0; i < NELEMS(c->paths); i++)
 		free(c->paths[i]);
 	free(c->root);
+	strv_free(c->overrides);
 	free(c);
 	return NULL;
+}
+
+/* Sections of plugins, and which feature wins. */
+static void
+swap_free_sections(struct conf *c, struct conf *fresh)
+{
+	const char *name;
+	size_t iter = 0;
+	void *p;
+
+	while (map_next(c->values, &iter, &name, &p))
+		if (!key_is_section(((struct value *)p)->section))
+			value_free(map_take(c->values, name));
+	iter = 0;
+	while (map_next(fresh->values, &iter, &name, &p))
+		if (!key_is_section(((struct value *)p)->section)) {
+			autofree char *copy = xstrdup(name);
+
+			map_set(c->values, copy, map_take(fresh->values, copy));
+		}
+}
+
+static void
+swap_key(struct conf *c, struct conf *fresh, const struct key *k, char ***restart)
+{
+	autofree char *name = map_name(k->section, k->name);
+	const struct value *was = map_get(c->values, name), *is = map_get(fresh->values, name);
+
+	if (key_is_live(k))
+		map_set(c->values, name, map_take(fresh->values, name));
+	else if (!k->unused && strcmp(was->text, is->text) != 0)
+		strv_addf(restart, "%s.%s", k->section, k->name);
+}
+
+int
+conf_reload(struct conf *c, conf_warn_fn *warn, void *arg, char ***ret_restart, struct err *e)
+{
+	const struct conf_spec spec = {c->root, c->overrides};
+	struct err why = {0, ""};
+	struct conf *fresh = conf_load(&spec, warn, arg, &why);
+	char **restart = NULL;
+	size_t n;
+	const struct key *table = key_table(&n);
+
+	if (!fresh)
+		return err_set(e, why.code, "%s", err_text(&why));
+	swap_free_sections(c, fresh);
+	for (size_t i = 0; i < n; i++)
+		swap_key(c, fresh, &table[i], &restart);
+	conf_free(fresh);
+	*ret_restart = restart;
+	return 0;
 }
 
 static const struct value *

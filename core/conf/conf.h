@@ -22,6 +22,12 @@ typedef void conf_warn_fn(void *arg, const char *text);
 /* Read all layers. NULL with the first error (file:line, key, value, what is allowed). */
 struct conf *conf_load(const struct conf_spec *spec, conf_warn_fn *warn, void *arg, struct err *e);
 struct conf *conf_free(struct conf *c);
+/* Read all layers again, as they were read the first time. When anything is wrong C stays as it is
+ * and E says what, as above. Else C gets the new values of the keys that take effect at once and of
+ * all sections that are not the core's; strings and lists of other keys stay valid and as they
+ * were, and *RET_RESTART names those that are different now ("Section.Key"; NULL: none; caller
+ * frees). */
+int conf_reload(struct conf *c, conf_warn_fn *warn, void *arg, char ***ret_restart, struct err *e);
 
 /* Core keys, "Mds.CommandWorkersLimit": the built-in value when no layer has it. Asking for a key
  * that the core's table does not have is a programming error (assert). Checked at load, cannot

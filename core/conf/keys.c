@@ -164,6 +164,31 @@ key_is_section(const char *section)
 	return false;
 }
 
+/* Those who use these ask each time. */
+bool
+key_is_live(const struct key *k)
+{
+	static const char *const live[][2] = {
+		{ "Agent", "KillGrace" },
+		{ "Agent", "LeftoverProcesses" },
+		{ "Mds", "CommandWorkersLimit" },
+		{ "Mds", "QueueLimit" },
+		{ "Ssm", "HealthFrequencyMinutes" },
+		{ "Ssm", "OutputMaxBytes" },
+		{ "Ssm", "RunCommandLogsRetentionDurationHours" },
+		{ "State", "MaxBytes" },
+		{ "State", "MaxFiles" },
+		{ "Log", "Level" },
+		{ "Plugins", "Load" },
+		{ "Plugins", "Path" },
+	};
+
+	for (size_t i = 0; i < NELEMS(live); i++)
+		if (strcmp(k->section, live[i][0]) == 0 && strcmp(k->name, live[i][1]) == 0)
+			return true;
+	return false;
+}
+
 const char *
 key_nearest(const char *section, const char *name)
 {

@@ -26,6 +26,8 @@ const struct key *key_find(const char *section, const char *name);
 /* As above, letters of any case (the reference agent's JSON rules). */
 const struct key *key_find_any_case(const char *section, const char *name);
 bool key_is_section(const char *section);
+/* Takes effect when the configuration is read again; others are kept by who asked at start. */
+bool key_is_live(const struct key *k);
 /* Nearest name in that section, or NULL. */
 const char *key_nearest(const char *section, const char *name);
 const struct key *key_table(size_t *ret_count);

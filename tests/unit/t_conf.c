@@ -245,6 +245,48 @@ START_TEST(t_dump_masks)
 }
 END_TEST
 
+/* All or nothing; strings of keys that need a restart stay valid; sections of plugins are swapped
+ * as a whole. */
+START_TEST(t_reload)
+{
+	char *over[] = {(char *)"Mds.QueueLimit=7", NULL};
+	autostrv char **restart = NULL;
+	struct err e = {0, ""};
+	struct conf *c;
+	const char *region;
+	char *const *order;
+
+	put("/etc/ssm/ssm.conf", "[Agent]\nRegion = r1\n[Mds]\nCommandWorkersLimit = 3\n"
+				 "[plugin a]\nOne = 1\nTwo = 2\n[Features]\nx = y\n");
+	c = load_good(over);
+	region = conf_str(c, "Agent.Region");
+	order = conf_list(c, "Identity.ConsumptionOrder");
+
+	put("/etc/ssm/ssm.conf", "[Mds]\nCommandWorkersLimit = 4\n[State]\nMaxFiles = much\n");
+	ck_assert_int_eq(conf_reload(c, warn, NULL, &restart, &e), -EINVAL);
+	ck_assert_msg(strstr(e.text, "ssm.conf:4: State.MaxFiles"), "%s", e.text);
+	ck_assert_int_eq(conf_int(c, "Mds.CommandWorkersLimit"), 3);
+	ck_assert_str_eq(conf_raw(c, "plugin a", "One"), "1");
+
+	put("/etc/ssm/ssm.conf", "[Agent]\nRegion = r2\n[Net]\nProxy = http://p:1\n"
+				 "[Mds]\nQueueLimit = 9\n[plugin a]\nTwo = 3\n[plugin b]\nC = d\n");
+	ck_assert_int_eq(conf_reload(c, warn, NULL, &restart, &e), 0);
+	ck_assert_uint_eq(strv_len(restart), 2);
+	ck_assert(strv_has(restart, "Agent.Region") && strv_has(restart, "Net.Proxy"));
+	ck_assert_int_eq(conf_int(c, "Mds.CommandWorkersLimit"), 5);
+	ck_assert_int_eq(conf_int(c, "Mds.QueueLimit"), 7);
+	ck_assert_str_eq(conf_origin(c, "Mds", "QueueLimit"), "command line");
+	ck_assert_ptr_null(conf_raw(c, "plugin a", "One"));
+	ck_assert_str_eq(conf_raw(c, "plugin a", "Two"), "3");
+	ck_assert_str_eq(conf_raw(c, "plugin b", "C"), "d");
+	ck_assert_ptr_null(conf_raw(c, "Features", "x"));
+	ck_assert_ptr_eq(conf_str(c, "Agent.Region"), region);
+	ck_assert_str_eq(region, "r1");
+	ck_assert_ptr_eq(conf_list(c, "Identity.ConsumptionOrder"), order);
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(t_opts)
 {
 	int64_t n = 0;
@@ -279,6 +321,7 @@ main(void)
 	tcase_add_test(tc, t_legacy);
 	tcase_add_test(tc, t_override_errors);
 	tcase_add_test(tc, t_dump_masks);
+	tcase_add_test(tc, t_reload);
 	tcase_add_test(tc, t_opts);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
