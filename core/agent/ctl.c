@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket. Bound through /proc/self/fd, because a socket's path has only 108 bytes. */
+/* The control socket. */
 #include "core/agent/ctl.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/fs.h"
 #include "core/base/json.h"
 #include "core/base/list.h"
-#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/ipc/ipc.h"
+#include "core/ipc/listen.h"
 
 #define SOCKET_NAME "agent.sock"
 #define CLIENTS_MAX 32u
@@ -123,22 +119,6 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 	ctl->count++;
 }
 
-static int
-listen_at(struct ctl *c, struct err *e)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-
-	c->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return err_set(e, -errno, "cannot make a socket: %m");
-	snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/" SOCKET_NAME, c->dirfd);
-	unlinkat(c->dirfd, SOCKET_NAME, 0);
-	/* Our umask is 077, so there is no moment at which others could connect. */
-	if (bind(c->fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(c->fd, 16) < 0)
-		return err_set(e, -errno, "cannot listen at '" SOCKET_NAME "': %m");
-	return fchmodat(c->dirfd, SOCKET_NAME, 0600, 0) < 0 ? err_set(e, -errno, "%m") : 0;
-}
-
 struct ctl *
 ctl_new(struct event_base *base, const char *run_path, ctl_answer_fn *answer, void *arg,
 	struct err *e)
@@ -151,7 +131,9 @@ ctl_new(struct event_base *base, const char *run_path, ctl_answer_fn *answer, vo
 	c->fd = -1;
 	list_init(&c->clients);
 	c->dirfd = fs_make_dirs(run_path, 0711, e);
-	if (c->dirfd < 0 || listen_at(c, e) < 0)
+	if (c->dirfd >= 0)
+		c->fd = ipc_listen(c->dirfd, SOCKET_NAME, 0600, e);
+	if (c->fd < 0)
 		return ctl_free(c);
 	c->event = event_new(base, c->fd, EV_READ | EV_PERSIST, on_connection, c);
 	event_add(c->event, NULL);

@@ -34,18 +34,42 @@ file_name(const char *job_id)
 	return name;
 }
 
-struct hostlog *
-hostlog_new(const char *run_path, const char *job_id, struct err *e)
+static struct hostlog *
+open_folder(const char *path, const char *job_id, struct err *e)
 {
 	struct hostlog *l = xcalloc(1, sizeof(*l));
-	autofree char *path = xasprintf("%s/hosts", run_path);
 
 	l->fd = -1;
 	l->wait_ms = CHECK_MIN_MS;
 	l->name = file_name(job_id);
 	l->dirfd = fs_make_dirs(path, 0711, e);
-	if (l->dirfd < 0)
+	return l->dirfd < 0 ? hostlog_free(l) : l;
+}
+
+struct hostlog *
+hostlog_reopen(const char *run_path, const char *job_id)
+{
+	autofree char *path = xasprintf("%s/hosts", run_path);
+	struct hostlog *l = open_folder(path, job_id, NULL);
+	struct stat st;
+
+	if (!l)
+		return NULL;
+	l->fd = openat(l->dirfd, l->name,
+		       O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (l->fd < 0 || fstat(l->fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return hostlog_free(l);
+	return l;
+}
+
+struct hostlog *
+hostlog_new(const char *run_path, const char *job_id, struct err *e)
+{
+	autofree char *path = xasprintf("%s/hosts", run_path);
+	struct hostlog *l = open_folder(path, job_id, e);
+
+	if (!l)
+		return NULL;
 	(void)unlinkat(l->dirfd, l->name, 0);
 	l->fd = openat(l->dirfd, l->name,
 		       O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -101,7 +125,7 @@ hostlog_check(struct hostlog *l)
 	struct stat st;
 	size_t len;
 
-	if (fstat(l->fd, &st) < 0)
+	if (!l || fstat(l->fd, &st) < 0)
 		return CHECK_MAX_MS;
 	if (st.st_size - l->last_size > HOSTLOG_MAX / 16)
 		l->wait_ms = CHECK_MIN_MS;

@@ -13,6 +13,8 @@ struct hostlog;
 #define HOSTLOG_TAIL 2048	 /* kept of it */
 
 struct hostlog *hostlog_new(const char *run_path, const char *job_id, struct err *e);
+/* The file of a host that an agent before us has started; NULL when it is not there. */
+struct hostlog *hostlog_reopen(const char *run_path, const char *job_id);
 struct hostlog *hostlog_free(struct hostlog *l);   /* the file stays: its host lives on */
 struct hostlog *hostlog_remove(struct hostlog *l); /* the file too */
 int hostlog_fd(const struct hostlog *l);	   /* O_APPEND */

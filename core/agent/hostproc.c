@@ -22,6 +22,7 @@
 
 #include "core/agent/hostlog.h"
 #include "core/base/clock.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rand.h"
@@ -56,6 +57,7 @@ struct hostproc {
 	const char *deadline_why; /* what it means when it strikes */
 	int64_t stuck_since_ms;	  /* more is queued than may be */
 	bool exited, hung_up;
+	bool adopted; /* it may hang up and call again */
 	int status;
 };
 
@@ -119,7 +121,7 @@ on_hangup(void *arg, int err, const char *text)
 	}
 	if (h->exited)
 		arm(h->deadline, 0);
-	else if (h->state != WIRE_ENDED)
+	else if (h->state != WIRE_ENDED && !h->adopted)
 		hostproc_expect_end(h, HANGUP_MS, "it closed its connection and went on");
 }
 
@@ -147,16 +149,23 @@ hostproc_expect_end(struct hostproc *h, int64_t ms, const char *why)
 
 /* ------------------------------------------------------------ greeting */
 
-static int
-send_hello(struct hostproc *h, int version)
+static json_t *
+hello_of(const struct hostproc *h, json_t *members)
 {
-	json_t *m = TAKE(h->hello);
+	(void)json_object_set_new(members, "t", json_string("hello"));
+	(void)json_object_set_new(members, "ipc", json_integer(WIRE_IPC_MIN));
+	(void)json_object_set_new(members, "ipc_max", json_integer(WIRE_IPC_MAX));
+	(void)json_object_set_new(members, "agent_version", json_string(PACKAGE_VERSION));
+	(void)json_object_set_new(members, "token", json_string(h->token));
+	return members;
+}
+
+static int
+send_hello(struct hostproc *h)
+{
+	json_t *m = hello_of(h, TAKE(h->hello));
 	int r;
 
-	(void)json_object_set_new(m, "t", json_string("hello"));
-	(void)json_object_set_new(m, "ipc", json_integer(version));
-	(void)json_object_set_new(m, "agent_version", json_string(PACKAGE_VERSION));
-	(void)json_object_set_new(m, "token", json_string(h->token));
 	r = ipc_send(h->ipc, m, h->body, h->body_len, h->fds, h->fd_count);
 	free(TAKE(h->body));
 	for (size_t i = 0; i < h->fd_count; i++)
@@ -166,19 +175,23 @@ send_hello(struct hostproc *h, int version)
 }
 
 static int
+version_of(const json_t *hello, struct err *e)
+{
+	return wire_version(json_int(hello, "ipc_min", 0), json_int(hello, "ipc_max", 0), e);
+}
+
+static int
 on_hello(struct hostproc *h, const json_t *m)
 {
 	struct err e = { 0 };
-	int min = (int)json_integer_value(json_object_get(m, "ipc_min"));
-	int max = (int)json_integer_value(json_object_get(m, "ipc_max"));
-	int version = wire_version(min, max, &e);
+	int version = version_of(m, &e);
 
 	if (version < 0) {
 		hostproc_kill(h, err_text(&e));
 		return version;
 	}
 	h->state = WIRE_GREETED;
-	return h->hello ? send_hello(h, version) : 0;
+	return 0;
 }
 
 static int
@@ -344,14 +357,12 @@ start(struct hostproc *h, const struct conf *conf, const struct hostproc_spec *s
 		return r;
 	arm(h->tick, hostlog_check(h->log));
 	hostproc_expect_end(h, READY_MS, "it was not ready within 10 s");
-	/* With one version there is nothing to agree on, and the host finds our hello waiting when
-	 * it has come up: one turn less before each command. */
-	return WIRE_IPC_MIN == WIRE_IPC_MAX ? send_hello(h, WIRE_IPC_MAX) : 0;
+	/* The host finds it waiting when it has come up: one turn less before each command. */
+	return send_hello(h);
 }
 
-struct hostproc *
-hostproc_start(struct event_base *base, const struct conf *conf, const struct hostproc_spec *spec,
-	       const struct hostproc_ops *ops, void *arg, struct err *e)
+static struct hostproc *
+hostproc_new(struct event_base *base, const struct hostproc_ops *ops, void *arg)
 {
 	struct hostproc *h = xcalloc(1, sizeof(*h));
 
@@ -361,12 +372,85 @@ hostproc_start(struct event_base *base, const struct conf *conf, const struct ho
 	h->status = -1;
 	h->deadline = evtimer_new(base, on_deadline, h);
 	h->tick = evtimer_new(base, on_tick, h);
+	return h;
+}
+
+struct hostproc *
+hostproc_start(struct event_base *base, const struct conf *conf, const struct hostproc_spec *spec,
+	       const struct hostproc_ops *ops, void *arg, struct err *e)
+{
+	struct hostproc *h = hostproc_new(base, ops, arg);
+
 	keep_spec(h, spec);
 	if (start(h, conf, spec, e) < 0) {
 		hostproc_kill(h, NULL);
 		return hostproc_free(h);
 	}
 	return h;
+}
+
+/* --------------------------------------------------------------- return */
+
+/* The watch is there before the process is looked at: a number that is given away in between is
+ * seen. */
+struct hostproc *
+hostproc_adopt(struct event_base *base, const struct conf *conf, const char *job_id,
+	       const struct proc_id *who, const char *token, const struct hostproc_ops *ops,
+	       void *arg)
+{
+	struct hostproc *h;
+
+	if (who->pid <= 0 || !proc_alive(who))
+		return NULL;
+	h = hostproc_new(base, ops, arg);
+	h->id = *who;
+	h->adopted = h->hung_up = true;
+	(void)snprintf(h->token, sizeof(h->token), "%s", token);
+	h->log = hostlog_reopen(conf_path(conf, CONF_PATH_RUN), job_id);
+	h->child = child_watch_stranger(base, who->pid, on_exit_status, h, NULL);
+	if (!h->child || !proc_alive(who))
+		return hostproc_free(h);
+	arm(h->tick, hostlog_check(h->log));
+	return h;
+}
+
+/* In the same time whatever is shown. */
+static bool
+same_token(const char *ours, const char *shown)
+{
+	size_t len = strlen(ours);
+	unsigned char differs = 0;
+
+	if (len == 0 || strlen(shown) != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		differs |= (unsigned char)(ours[i] ^ shown[i]);
+	return differs == 0;
+}
+
+int
+hostproc_attach(struct hostproc *h, int fd, const json_t *hello, struct err *e)
+{
+	int version = version_of(hello, e);
+
+	if (!h->adopted || h->exited || !proc_alive(&h->id))
+		return err_set(e, -ESRCH, "its job does not wait for it");
+	if (!same_token(h->token, json_str(hello, "token", "")))
+		return err_set(e, -EACCES, "it does not have the token of its job");
+	if (version < 0)
+		return version;
+	h->ipc = ipc_free(h->ipc);
+	h->ipc = ipc_new(h->base, fd, on_message, on_hangup, h);
+	h->hung_up = false;
+	h->state = WIRE_RUNNING; /* an "end" may come again */
+	(void)ipc_send(h->ipc, hello_of(h, h->ops->back(h->arg, version)), NULL, 0, NULL, 0);
+	return 0;
+}
+
+const char *
+hostproc_token(const struct hostproc *h)
+{
+	return h->token;
 }
 
 struct hostproc *

@@ -32,10 +32,20 @@ struct hostproc_ops {
 	 * unknown; WHY: what we ended it for, or NULL; LOG_TAIL: the last 2 KiB it printed. Free it
 	 * then or later. */
 	void (*gone)(void *arg, int status, const char *why, const char *log_tail);
+	/* An adopted one is back, and speaks this VERSION: the members of the hello it gets. */
+	json_t *(*back)(void *arg, int version);
 };
 struct hostproc *hostproc_start(struct event_base *base, const struct conf *conf,
 				const struct hostproc_spec *spec, const struct hostproc_ops *ops,
 				void *arg, struct err *e);
+/* One that an agent before us has started and let go: watched, and taken back when it calls. NULL
+ * when the process is gone. */
+struct hostproc *hostproc_adopt(struct event_base *base, const struct conf *conf,
+				const char *job_id, const struct proc_id *who, const char *token,
+				const struct hostproc_ops *ops, void *arg);
+/* It has called and said HELLO. 0: FD is taken and greeted. */
+int hostproc_attach(struct hostproc *h, int fd, const json_t *hello, struct err *e);
+const char *hostproc_token(const struct hostproc *h);
 struct hostproc *hostproc_free(struct hostproc *h); /* the process is not ended */
 int hostproc_go(struct hostproc *h);
 int hostproc_send(struct hostproc *h, json_t *message, const void *body, size_t len);

@@ -18,6 +18,7 @@
 #include "core/conf/conf.h"
 
 #define TRIES_MAX 60u /* a second apart */
+#define STARTS_MAX 3u /* of a job that asks to be started again and does not get on */
 #define OPEN_MAX 64u  /* journals that stay open though their jobs only wait */
 
 void
@@ -399,6 +400,14 @@ is_stale(const struct job *j, struct err *e)
 	return err_set(e, -ETIME, "it waited for more than 48 hours") < 0;
 }
 
+static bool
+is_stuck(const struct job *j, struct err *e)
+{
+	if (j->starts < STARTS_MAX)
+		return false;
+	return err_set(e, -ELOOP, "it was started %u times without getting on", j->starts) < 0;
+}
+
 /* Back to the head of the queue. */
 static bool
 try_later(struct job *j, int code)
@@ -421,7 +430,7 @@ job_start(struct job *j)
 	unqueue(j);
 	j->state = JOB_ACTIVE;
 	j->started_ms = clock_wall_ms();
-	if (!is_stale(j, &e) && start_worker(j, &e) == 0) {
+	if (!is_stale(j, &e) && !is_stuck(j, &e) && start_worker(j, &e) == 0) {
 		j->jobs->running++;
 		return;
 	}

@@ -42,6 +42,7 @@ struct job {
 	json_t *values; /* of state_put */
 	size_t value_bytes;
 	unsigned steps;	 /* nested jobs so far */
+	unsigned starts; /* of its host, without progress */
 	unsigned tries;	 /* to start it, while the machine was short of something */
 };
 
@@ -92,6 +93,7 @@ struct journal *job_journal(struct job *j, struct err *e);
 struct job *job_new(struct jobs *js, const char *id);
 /* What the record of its message says. */
 void job_take_record(struct job *j, const json_t *record);
+void job_take_value(struct job *j, const json_t *record); /* of state_put */
 void job_enqueue(struct job *j);
 void job_close_if_idle(struct job *j);
 /* The first InProgress reply; a reply of which the journal has RECORD at AT, or only we PAYLOAD. */

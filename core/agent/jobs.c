@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include "core/agent/dispatch.h"
+#include "core/agent/hostsock.h"
 #include "core/agent/job.h"
 #include "core/agent/jobstore.h"
 #include "core/agent/outbox.h"
@@ -431,6 +432,38 @@ fill_agent(struct jobs *js)
 	};
 }
 
+/* ---------------------------------------------------- hosts that come back */
+
+static struct worker *
+find_pid(const struct jobs *js, pid_t pid)
+{
+	list_each(it, tmp, &js->all) {
+		struct job *j = list_entry(it, struct job, link);
+		struct worker *w = j->worker ? worker_find_pid(j->worker, pid) : NULL;
+
+		if (w)
+			return w;
+	}
+	return NULL;
+}
+
+static bool
+waits_for(void *arg, pid_t pid)
+{
+	return find_pid(arg, pid) != NULL;
+}
+
+static int
+on_back(void *arg, pid_t pid, int fd, const json_t *hello, struct err *e)
+{
+	const struct worker *w = find_pid(arg, pid);
+
+	return w ? hostproc_attach(w->host, fd, hello, e)
+		 : err_set(e, -ESRCH, "its job is over by now");
+}
+
+static const struct hostsock_ops back_ops = { waits_for, on_back };
+
 struct jobs *
 jobs_new(const struct dispatch_options *o, struct err *e)
 {
@@ -455,7 +488,10 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	js->tidy_timer = evtimer_new(o->base, on_tidy, js);
 	js->again_timer = evtimer_new(o->base, on_again, js);
 	js->store = jobstore_open(o->state_path, o->instance_id, e);
-	return js->store ? js : jobs_free(js);
+	if (js->store)
+		js->hostsock = hostsock_new(o->base, conf_path(o->conf, CONF_PATH_RUN), &back_ops,
+					    js, e);
+	return js->hostsock ? js : jobs_free(js);
 }
 
 void
@@ -470,6 +506,7 @@ jobs_free(struct jobs *js)
 	if (!js)
 		return NULL;
 	plugins_wait_cancel(js->wait);
+	hostsock_free(js->hostsock);
 	while (!list_empty(&js->all))
 		job_free(list_first(&js->all, struct job, link));
 	while (!list_empty(&js->notices))

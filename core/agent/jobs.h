@@ -18,6 +18,7 @@ struct conf;
 struct dispatch_options;
 struct event;
 struct event_base;
+struct hostsock;
 struct job;
 struct jobs;
 struct jobstore;
@@ -48,6 +49,7 @@ struct jobs {
 	struct notice_agent agent;
 	struct jobstore *store;
 	struct outbox_line *line;
+	struct hostsock *hostsock;
 	struct map *by_id; /* borrowed */
 	struct list all;
 	struct list queue; /* of those that wait for a slot */

@@ -26,6 +26,18 @@ find_step(const struct worker *w, const char *id)
 	return NULL;
 }
 
+static struct worker *
+find_request(const struct worker *w, const json_t *request)
+{
+	list_each(it, tmp, &w->steps) {
+		struct worker *step = list_entry(it, struct worker, link);
+
+		if (step->request && json_equal(step->request, request))
+			return step;
+	}
+	return NULL;
+}
+
 static size_t
 steps_running(const struct worker *w)
 {
@@ -59,7 +71,8 @@ start_step(struct worker *w, struct ipc_message *m, struct err *e)
 				    .step = json_str(m->json, "step", NULL),
 				    .name = name,
 				    .fds = m->fds,
-				    .fd_count = m->fd_count };
+				    .fd_count = m->fd_count,
+				    .request = json_object_get(m->json, "id") };
 
 	if (check_limits(w, e) < 0)
 		return NULL;
@@ -74,21 +87,36 @@ start_step(struct worker *w, struct ipc_message *m, struct err *e)
 	return worker_start(w->job, w, &spec, e);
 }
 
+void
+nested_started(struct worker *step)
+{
+	json_t *answer;
+
+	if (!step->parent || !step->parent->host || !step->request || step->answered)
+		return;
+	step->answered = true;
+	answer = worker_result_new(step->request, 0, NULL);
+	(void)json_object_set_new(answer, "job", json_string(step->id));
+	(void)hostproc_send(step->parent->host, answer, NULL, 0);
+}
+
+/* Answered when its start is on disk: who asks again after a restart of ours then finds it, and one
+ * that was not answered was never let go. */
 static int
 on_job_start(struct worker *w, struct ipc_message *m)
 {
 	json_t *id = json_object_get(m->json, "id");
 	struct err e = { 0 };
-	struct worker *step = start_step(w, m, &e);
-	json_t *answer;
+	struct worker *step = find_request(w, id);
 
-	if (!step) {
+	if (step) {
+		step->answered = false;
+		if (step->started || step->over)
+			nested_started(step);
+	} else if (!start_step(w, m, &e)) {
 		worker_result(w, id, e.code < 0 ? e.code : -EIO, err_text(&e));
-		return 0;
 	}
-	answer = worker_result_new(id, 0, NULL);
-	(void)json_object_set_new(answer, "job", json_string(step->id));
-	return hostproc_send(w->host, answer, NULL, 0);
+	return 0;
 }
 
 static int64_t

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/agent/broker.h"
+#include "core/agent/hostsock.h"
 #include "core/agent/job.h"
 #include "core/base/clock.h"
 #include "core/base/err.h"
@@ -26,16 +26,9 @@
 #include "core/base/text.h"
 #include "core/conf/conf.h"
 #include "core/ipc/wire.h"
-#include "core/loop/child.h"
 
-#define CANCEL_MS 10000 /* beyond the grace, from the cancel to the end of the host */
 #define LATE_MS 30000	/* a step's host beyond the step's own time-out */
-#define EXIT_MS 60000	/* from the end of the work to the end of the process */
-#define VALUES_MAX (1024u * 1024u)
-#define VALUE_MAX 65536u
 #define TAIL_SHOWN 300
-
-static void check_over(struct worker *w);
 
 /* ------------------------------------------------------------- answers */
 
@@ -63,6 +56,8 @@ worker_stored(struct worker *w, int64_t seq)
 {
 	json_t *m = wire_new("stored");
 
+	if (seq > w->stored)
+		w->stored = seq;
 	(void)json_object_set_new(m, "seq", json_integer(seq));
 	if (w->host)
 		(void)hostproc_send(w->host, m, NULL, 0);
@@ -72,12 +67,12 @@ worker_stored(struct worker *w, int64_t seq)
 
 /* ---------------------------------------------------------------- end */
 
-static void
-set_timer(struct worker *w, int64_t ms)
+void
+worker_set_timer(struct worker *w, int64_t ms)
 {
 	struct timeval tv;
 
-	clock_timeval(ms, &tv);
+	clock_timeval(ms > 0 ? ms : 0, &tv);
 	(void)event_add(w->timer, &tv);
 }
 
@@ -92,8 +87,8 @@ last_line(const char *tail)
 	return *text ? text_quote(line ? line + 1 : text, TAIL_SHOWN) : NULL;
 }
 
-static char *
-tell_why(const struct worker *w, int status, const char *why, const char *tail)
+char *
+worker_tell_why(const struct worker *w, int status, const char *why, const char *tail)
 {
 	autofree char *line = last_line(tail);
 	char how[64];
@@ -101,6 +96,11 @@ tell_why(const struct worker *w, int status, const char *why, const char *tail)
 	hostproc_status_text(status, how, sizeof(how));
 	if (w->timed_out)
 		why = "it went on after its time was over";
+	if (w->adopted && !why)
+		return xasprintf("worker lost: the plugin '%s' ended without a result, and the "
+				 "agent was restarted while it ran%s%s",
+				 w->plugin, line ? "; the last line it printed: " : "",
+				 line ? line : "");
 	return xasprintf("the plugin '%s' %s%s%s%s%s%s", w->plugin, why ? "was ended: " : how,
 			 why ? why : "", why || w->started ? "" : " before it could start",
 			 w->started && !why ? " before its work was done" : "",
@@ -119,23 +119,23 @@ on_contained(void *arg, int left)
 		log_error("jobs", "job '%s': %d processes could not be ended", w->id, left);
 		w->why = xasprintf("%s; %d processes could not be ended", why ? why : w->id, left);
 	}
-	check_over(w);
+	worker_check_over(w);
 }
 
-static void
-contain(struct worker *w)
+void
+worker_contain(struct worker *w)
 {
 	w->contain = contain_start(w->job->jobs->base, w->id, &w->who, on_contained, w);
 }
 
-static bool
-ended_in_order(const struct worker *w)
+bool
+worker_ended_in_order(const struct worker *w)
 {
 	return w->ended && !w->cancelled && (w->parent || job_has_final(w->job));
 }
 
-static void
-end_steps(struct worker *w)
+void
+worker_end_steps(struct worker *w)
 {
 	list_each(it, tmp, &w->steps) {
 		struct worker *step = list_entry(it, struct worker, link);
@@ -151,15 +151,17 @@ on_gone(void *arg, int status, const char *why, const char *tail)
 	struct worker *w = arg;
 
 	w->gone = true;
+	if (w->adopted)
+		worker_take_file(w);
 	if (!w->ended || why)
-		w->why = tell_why(w, status, why, tail);
+		w->why = worker_tell_why(w, status, why, tail);
 	w->host = hostproc_free(w->host);
 	w->broker = broker_client_free(w->broker);
 	(void)event_del(w->timer);
-	end_steps(w);
-	if (!ended_in_order(w))
-		contain(w);
-	check_over(w);
+	worker_end_steps(w);
+	if (!worker_ended_in_order(w))
+		worker_contain(w);
+	worker_check_over(w);
 }
 
 static bool
@@ -186,15 +188,16 @@ no_result(const struct worker *w)
 	return xasprintf("the plugin '%s' ended without a result", w->plugin);
 }
 
-static void
-check_over(struct worker *w)
+void
+worker_check_over(struct worker *w)
 {
 	if (!w->gone || w->contain || w->over || !steps_over(w))
 		return;
 	w->over = true;
 	if (w->parent) {
+		nested_started(w);
 		nested_answer(w);
-		check_over(w->parent);
+		worker_check_over(w->parent);
 		return;
 	}
 	if (!w->why && !job_has_final(w->job))
@@ -209,8 +212,31 @@ new_record(const struct worker *w)
 {
 	json_t *record = json_object();
 
-	if (w->parent)
-		(void)json_object_set_new(record, "nested", json_integer(w->number));
+	if (!w->parent)
+		return record;
+	(void)json_object_set_new(record, "nested", json_integer(w->number));
+	(void)json_object_set_new(record, "in", json_integer(w->parent->number));
+	return record;
+}
+
+/* Enough to take it up again: who it is, what it does, how it proves that. */
+static json_t *
+started_record(const struct worker *w, const struct proc_id *who)
+{
+	json_t *record = new_record(w);
+
+	(void)json_object_set_new(record, "pid", json_integer(who->pid));
+	(void)json_object_set_new(record, "start", json_integer((json_int_t)who->start));
+	(void)json_object_set_new(record, "boot", json_string(who->boot));
+	(void)json_object_set_new(record, "token", json_string(hostproc_token(w->host)));
+	(void)json_object_set_new(record, "plugin", json_string(w->plugin));
+	(void)json_object_set_new(record, "feature", json_string(w->feature));
+	(void)json_object_set_new(record, "kind", json_integer(w->kind));
+	(void)json_object_set_new(record, "at_ms", json_integer(clock_wall_ms()));
+	if (w->until_ms)
+		(void)json_object_set_new(record, "until_ms", json_integer(w->until_ms));
+	if (w->request)
+		(void)json_object_set(record, "request", w->request);
 	return record;
 }
 
@@ -225,6 +251,7 @@ started_committed(struct job *j, struct commit *c, int result)
 		worker_abandon(w, "its start cannot be stored");
 		return;
 	}
+	nested_started(w);
 	if (w->cancelled || job_has_final(j))
 		return; /* never let go: it is being ended */
 	w->started = hostproc_go(w->host) == 0;
@@ -235,15 +262,11 @@ on_ready(void *arg, const struct proc_id *who)
 {
 	struct worker *w = arg;
 	const struct commit c = { .fn = started_committed, .worker = w };
-	autojson json_t *record = new_record(w);
+	autojson json_t *record = started_record(w, who);
 	struct err e = { 0 };
 
 	if (w->cancelled)
 		return;
-	(void)json_object_set_new(record, "pid", json_integer(who->pid));
-	(void)json_object_set_new(record, "start", json_integer((json_int_t)who->start));
-	(void)json_object_set_new(record, "boot", json_string(who->boot));
-	(void)json_object_set_new(record, "at_ms", json_integer(clock_wall_ms()));
 	if (job_record(w->job, RECORD_STARTED, record, &c, SOON_NOW, &e) < 0)
 		worker_abandon(w, err_text(&e));
 }
@@ -291,90 +314,16 @@ on_end(struct worker *w, int64_t seq, struct ipc_message *m)
 	(void)json_object_set_new(record, "seq", json_integer(seq));
 	(void)json_object_set_new(record, "result", json_integer(w->result));
 	(void)json_object_set_new(record, "exit_code", json_integer(w->exit_code));
+	if (*w->error)
+		(void)json_object_set_new(record, "error", json_string(w->error));
+	if (w->body)
+		(void)json_object_set_new(record, "body", json_stringn(w->body, w->body_len));
 	(void)json_object_set_new(record, "at_ms", json_integer(clock_wall_ms()));
 	if (store_end(w, record, seq, &e) < 0)
 		worker_stored(w, seq);
-	hostproc_expect_end(w->host, EXIT_MS, "it did not exit within 60 s after its end");
+	if (w->host)
+		hostproc_expect_end(w->host, WORKER_EXIT_MS, WORKER_EXIT_WHY);
 	return 0;
-}
-
-/* --------------------------------------------------------------- values */
-
-static void
-value_committed(struct job *j, struct commit *c, int result)
-{
-	(void)j;
-	if (!c->worker)
-		return;
-	worker_stored(c->worker, c->seq);
-	worker_result(c->worker, c->id, result, result < 0 ? "the value cannot be stored" : NULL);
-}
-
-/* Text as text, bytes as base64. */
-static json_t *
-value_record(const char *key, const char *data, size_t len)
-{
-	json_t *text = json_stringn(data, len);
-	autofree char *base64 = text ? NULL : text_base64(data, len);
-
-	return text ? json_pack("{s:s,s:o}", "key", key, "data", text)
-		    : json_pack("{s:s,s:s}", "key", key, "base64", base64);
-}
-
-static int
-on_state_put(struct worker *w, int64_t seq, struct ipc_message *m)
-{
-	const char *key = json_str(m->json, "key", "");
-	json_t *id = json_object_get(m->json, "id");
-	struct job *j = w->job;
-	struct commit c = { .fn = value_committed, .worker = w, .seq = seq };
-	autojson json_t *record = NULL;
-	struct err e = { 0 };
-	int r = 0;
-
-	if (m->body_len > VALUE_MAX || strlen(key) > 256 ||
-	    j->value_bytes + m->body_len > VALUES_MAX)
-		r = err_set(&e, -E2BIG, "a value has at most %u bytes, all writes of a job %u",
-			    VALUE_MAX, VALUES_MAX);
-	record = r < 0 ? NULL : value_record(key, m->body ? m->body : "", m->body_len);
-	if (r == 0 && !record)
-		r = err_set(&e, -EINVAL, "the key is not UTF-8");
-	if (r == 0) {
-		c.id = json_incref(id);
-		r = job_record(j, RECORD_STATE, record, &c, SOON_NOW, &e);
-	}
-	if (r < 0) {
-		worker_stored(w, seq);
-		worker_result(w, id, r, err_text(&e));
-		return 0;
-	}
-	j->value_bytes += m->body_len;
-	if (!j->values)
-		j->values = json_object();
-	(void)json_object_set(j->values, key, record);
-	return 0;
-}
-
-static int
-on_state_get(struct worker *w, struct ipc_message *m)
-{
-	const json_t *value = json_object_get(w->job->values, json_str(m->json, "key", ""));
-	const json_t *data = json_object_get(value, "data");
-	json_t *id = json_object_get(m->json, "id");
-	autofree unsigned char *bytes = NULL;
-	size_t len = 0;
-
-	if (!value) {
-		worker_result(w, id, -ENOENT, "there is no such value");
-		return 0;
-	}
-	if (!data && text_unbase64(json_str(value, "base64", ""), &bytes, &len) < 0) {
-		worker_result(w, id, -EIO, "the value is damaged");
-		return 0;
-	}
-	return hostproc_send(w->host, worker_result_new(id, 0, NULL),
-			     data ? (const void *)json_string_value(data) : bytes,
-			     data ? json_string_length(data) : len);
 }
 
 /* ------------------------------------------------------------- messages */
@@ -411,27 +360,31 @@ on_reply(struct worker *w, int64_t seq, struct ipc_message *m)
 	else
 		r = job_reply(w->job, w, seq, final, m->body ? m->body : "", m->body_len, &e);
 	if (r < 0)
-		hostproc_kill(w->host, err_text(&e));
+		worker_abandon(w, err_text(&e));
 	return r;
 }
 
-static int
-on_numbered(struct worker *w, const char *type, struct ipc_message *m)
+int
+worker_take(struct worker *w, const char *type, struct ipc_message *m)
 {
 	int64_t seq = json_int(m->json, "seq", 0);
 
-	if (seq <= w->seq)
-		return 0; /* we have it; "stored" follows its sync */
-	if (seq != w->seq + 1) {
+	if (seq <= w->seq) {
+		if (seq <= w->stored)
+			worker_stored(w, seq); /* else it follows its sync */
+		return 0;
+	}
+	if (seq != w->seq + 1 && !w->resumed) {
 		hostproc_kill(w->host, "it left out a message number");
 		return -EPROTO;
 	}
 	w->seq = seq;
+	w->resumed = false;
 	if (strcmp(type, "reply") == 0)
 		return on_reply(w, seq, m);
 	if (strcmp(type, "end") == 0)
 		return on_end(w, seq, m);
-	return on_state_put(w, seq, m);
+	return worker_state_put(w, seq, m);
 }
 
 static int
@@ -445,9 +398,9 @@ on_message(void *arg, const char *type, struct ipc_message *m)
 	}
 	if (strcmp(type, "reply") == 0 || strcmp(type, "end") == 0 ||
 	    strcmp(type, "state-put") == 0)
-		return on_numbered(w, type, m);
+		return worker_take(w, type, m);
 	if (strcmp(type, "state-get") == 0)
-		return on_state_get(w, m);
+		return worker_state_get(w, m);
 	if (strncmp(type, "job-", 4) == 0)
 		return nested_handle(w, type, m);
 	if (broker_takes(type))
@@ -458,7 +411,30 @@ on_message(void *arg, const char *type, struct ipc_message *m)
 	return 0;
 }
 
-static const struct hostproc_ops host_ops = { on_ready, on_message, on_gone };
+/* Back after a restart of ours: what a host needs to know of us, and of its job, to go on. */
+static json_t *
+on_back(void *arg, int version)
+{
+	struct worker *w = arg;
+	json_t *m = json_object();
+
+	log_info("jobs", "job '%s': the host of plugin '%s', pid %ld, is back", w->id, w->plugin,
+		 (long)w->who.pid);
+	(void)json_object_set_new(m, "job", json_string(w->id));
+	(void)json_object_set_new(m, "kind", json_integer(w->kind));
+	(void)json_object_set_new(m, "feature", json_string(w->feature));
+	(void)json_object_set_new(m, "plugin", json_string(w->plugin));
+	(void)json_object_set_new(m, "plugin_path", json_string(""));
+	(void)json_object_set_new(m, "cancelled", json_boolean(w->cancelled));
+	if (version >= 2)
+		(void)json_object_set_new(m, "stored", json_integer(w->stored));
+	w->resumed = true;
+	if (!w->cancelled && !w->until_ms)
+		(void)event_del(w->timer); /* it was for one that never calls */
+	return m;
+}
+
+const struct hostproc_ops worker_host_ops = { on_ready, on_message, on_gone, on_back };
 
 /* ---------------------------------------------------------------- cancel */
 
@@ -471,10 +447,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!w->cancelled)
 		w->timed_out = true;
-	if (w->host)
-		hostproc_kill(w->host, "it did not end in time");
-	else if (w->stranger)
-		(void)proc_signal(&w->who, SIGKILL);
+	worker_abandon(w, "it did not end in time");
 }
 
 void
@@ -486,10 +459,6 @@ worker_cancel(struct worker *w)
 	if (w->cancelled || w->gone)
 		return;
 	w->cancelled = true;
-	if (w->stranger) {
-		(void)proc_signal(&w->who, SIGKILL);
-		return;
-	}
 	if (!w->started) {
 		hostproc_kill(w->host, "the command was cancelled before it started");
 		return;
@@ -498,7 +467,7 @@ worker_cancel(struct worker *w)
 	(void)json_object_set_new(m, "grace_ms", json_integer(grace_ms));
 	(void)hostproc_send(w->host, m, NULL, 0);
 	broker_client_cancel(w->broker);
-	set_timer(w, grace_ms + CANCEL_MS);
+	worker_set_timer(w, grace_ms + WORKER_CANCEL_MS);
 	list_each(it, tmp, &w->steps)
 		worker_cancel(list_entry(it, struct worker, link));
 }
@@ -523,6 +492,12 @@ broker_send(void *arg, json_t *message, const void *body, size_t len)
 	return -EPIPE;
 }
 
+void
+worker_set_broker(struct worker *w)
+{
+	w->broker = broker_client_new(w->job->jobs->broker, w->plugin, broker_send, w);
+}
+
 static json_t *
 plugin_config(const struct conf *conf, const char *plugin)
 {
@@ -537,8 +512,8 @@ plugin_config(const struct conf *conf, const char *plugin)
 }
 
 /* A step of another plugin works in a folder of its own below the job's. */
-static char *
-work_dir(const struct worker *w)
+char *
+worker_work_dir(const struct worker *w)
 {
 	autofree char *folder = jobstore_folder(w->job->jobs->store, w->job->id);
 	char *own;
@@ -554,10 +529,12 @@ static json_t *
 info_of(const struct worker *w, const struct worker_spec *spec)
 {
 	json_t *info = w->job->jobs->info ? json_copy(w->job->jobs->info) : json_object();
-	autofree char *dir = work_dir(w);
+	autofree char *dir = worker_work_dir(w);
 
 	(void)json_object_set_new(info, "job-id", json_string(w->id));
 	(void)json_object_set_new(info, "work-dir", json_string(dir));
+	(void)json_object_set_new(info, "host-socket",
+				  json_string(hostsock_path(w->job->jobs->hostsock)));
 	(void)json_object_set_new(info, "feature", json_string(w->feature));
 	if (spec->step)
 		(void)json_object_set_new(info, "step-name", json_string(spec->step));
@@ -583,8 +560,8 @@ hello_of(const struct worker *w, const struct worker_spec *spec)
 	return m;
 }
 
-static struct worker *
-worker_new(struct job *j, struct worker *parent, const char *plugin)
+struct worker *
+worker_new(struct job *j, struct worker *parent, unsigned number, const char *plugin)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 
@@ -597,18 +574,32 @@ worker_new(struct job *j, struct worker *parent, const char *plugin)
 	w->waiters = json_array();
 	w->timer = evtimer_new(j->jobs->base, on_timer, w);
 	if (parent) {
-		w->number = ++j->steps;
+		w->number = number;
+		if (number > j->steps)
+			j->steps = number;
 		w->id = xasprintf("%s/%u", j->id, w->number);
+		list_append(&parent->steps, &w->link);
 	} else {
 		w->id = xstrdup(j->id);
 	}
 	return w;
 }
 
+/* What an earlier run of the job left says nothing of this one. */
+static void
+forget_file(const struct worker *w)
+{
+	autofree char *dir = worker_work_dir(w);
+	autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && unlinkat(fd, RESULT_FILE, 0) == 0)
+		(void)fsync(fd);
+}
+
 struct worker *
 worker_start(struct job *j, struct worker *parent, const struct worker_spec *spec, struct err *e)
 {
-	struct worker *w = worker_new(j, parent, spec->feature->plugin);
+	struct worker *w = worker_new(j, parent, j->steps + 1, spec->feature->plugin);
 	struct hostproc_spec hs = { .mode = "--job",
 				    .job_id = w->id,
 				    .body = spec->body,
@@ -618,49 +609,20 @@ worker_start(struct job *j, struct worker *parent, const struct worker_spec *spe
 
 	w->feature = xstrdup(spec->name);
 	w->kind = spec->feature->kind;
-	w->broker = broker_client_new(j->jobs->broker, w->plugin, broker_send, w);
+	w->request = json_incref(spec->request);
+	worker_set_broker(w);
 	hs.hello = hello_of(w, spec);
-	w->host = hostproc_start(j->jobs->base, j->jobs->conf, &hs, &host_ops, w, e);
+	forget_file(w);
+	w->host = hostproc_start(j->jobs->base, j->jobs->conf, &hs, &worker_host_ops, w, e);
 	if (!w->host)
 		return worker_free(w);
 	w->who = *hostproc_id(w->host);
-	if (spec->timeout_ms > 0)
-		set_timer(w, spec->timeout_ms + LATE_MS);
-	if (parent)
-		list_append(&parent->steps, &w->link);
+	if (spec->timeout_ms > 0) {
+		w->until_ms = clock_wall_ms() + spec->timeout_ms + LATE_MS;
+		worker_set_timer(w, spec->timeout_ms + LATE_MS);
+	}
 	log_info("jobs", "job '%s' starts: '%s' of plugin '%s', pid %ld", w->id, w->feature,
 		 w->plugin, (long)w->who.pid);
-	return w;
-}
-
-static void
-on_stranger_gone(void *arg, pid_t pid, int status)
-{
-	struct worker *w = arg;
-
-	(void)pid;
-	(void)status;
-	w->stranger = NULL;
-	w->gone = true;
-	contain(w);
-}
-
-struct worker *
-worker_adopt(struct job *j, const struct proc_id *who, const char *why)
-{
-	struct worker *w = worker_new(j, NULL, "");
-	struct err e = { 0 };
-
-	w->who = *who;
-	w->why = xstrdup(why);
-	if (who->pid > 0 && proc_alive(who))
-		w->stranger =
-			child_watch_stranger(j->jobs->base, who->pid, on_stranger_gone, w, &e);
-	w->gone = !w->stranger;
-	if (w->gone)
-		contain(w);
-	else
-		set_timer(w, j->started_ms + JOBS_STALE_MS - clock_wall_ms());
 	return w;
 }
 
@@ -686,10 +648,10 @@ worker_free(struct worker *w)
 	forget_in_commits(w);
 	list_remove(&w->link);
 	contain_cancel(w->contain);
-	child_free(w->stranger);
 	broker_client_free(w->broker);
 	hostproc_free(w->host);
 	event_free(w->timer);
+	json_decref(w->request);
 	json_decref(w->waiters);
 	free(w->id);
 	free(w->plugin);

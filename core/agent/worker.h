@@ -19,6 +19,10 @@ struct job;
 struct worker;
 
 #define WORKER_DEPTH_MAX 3u
+#define WORKER_CANCEL_MS 10000 /* beyond the grace, from the cancel to the end of the host */
+#define WORKER_EXIT_MS 60000   /* from the end of the work to the end of the process */
+#define WORKER_EXIT_WHY "it did not exit within 60 s after its end"
+#define RESULT_FILE "result.json" /* of a host without an agent, in its work folder */
 #define WORKER_STEPS_MAX 32u /* nested jobs of one host at a time */
 /* Results of a step, the same numbers as in ssm_plugin.h. */
 #define STEP_FAILED 1
@@ -38,16 +42,20 @@ struct worker {
 	struct hostproc *host;
 	struct broker_client *broker;
 	struct contain *contain;
-	struct child *stranger; /* an inherited host */
 	struct proc_id who;
 	struct event *timer; /* cancel or deadline */
 	bool started, cancelled, timed_out, ended, gone, over;
-	int64_t seq; /* last one taken */
+	bool adopted; /* an agent before us has started it */
+	bool resumed; /* the next number may be any later one: some were settled without a record */
+	int64_t until_ms;    /* deadline, 0: none */
+	int64_t seq, stored; /* last one taken; last one that is settled */
 	int64_t result;
 	int exit_code;
 	char *error, *body;
 	size_t body_len;
 	char *why;	 /* how it ended, when not by "end" */
+	json_t *request; /* the parent's, that started it; ANSWERED: once STARTED was on disk */
+	bool answered;
 	json_t *waiters; /* request ids of the parent */
 	struct log_site log_site;
 };
@@ -61,19 +69,58 @@ struct worker_spec {
 	const char *step; /* name, or NULL */
 	const int *fds;
 	size_t fd_count;
+	json_t *request; /* of a step: the parent's, or NULL; borrowed */
 };
 /* Start a host for J, or for a step of it when PARENT is set (then it joins the parent's steps). */
 struct worker *worker_start(struct job *j, struct worker *parent, const struct worker_spec *spec,
 			    struct err *e);
-/* A host that an agent before us has started: waited for, then job_over() with WHY. */
-struct worker *worker_adopt(struct job *j, const struct proc_id *who, const char *why);
+
+/* What the journal says of a host that an agent before us has started. */
+struct past {
+	struct list link;
+	json_t *started, *end; /* records; END: NULL when there is none */
+	int64_t seq;	       /* the last one there is a record of */
+};
+struct past *past_new(const json_t *started);
+struct past *past_free(struct past *p);
+unsigned past_number(const json_t *record); /* of the nested job, 0: the job itself */
+/* Take up the hosts PASTS of J, the job's own first: what lives is waited for, what they left is
+ * taken. Sets J's worker unless all of it is over. Nothing is called back from within. */
+void worker_adopt_all(struct job *j, struct list *pasts);
+/* An adopted host of J with this pid, or NULL. */
+struct worker *worker_find_pid(struct worker *w, pid_t pid);
+/* Take what the host wrote down while there was no agent. */
+void worker_take_file(struct worker *w);
+
 struct worker *worker_free(struct worker *w); /* the processes live on */
 void worker_cancel(struct worker *w);
 /* STARTED could not be stored or must not be: the handler never runs. */
 void worker_abandon(struct worker *w, const char *why);
 
+/* Inside: worker.c for adopt.c. */
+extern const struct hostproc_ops worker_host_ops;
+/* NUMBER: of a nested one, which joins its parent's steps. */
+struct worker *worker_new(struct job *j, struct worker *parent, unsigned number,
+			  const char *plugin);
+/* How it ended, when not by "end"; caller frees. */
+char *worker_tell_why(const struct worker *w, int status, const char *why, const char *tail);
+int worker_take(struct worker *w, const char *type, struct ipc_message *m); /* numbered ones */
+void worker_set_timer(struct worker *w, int64_t ms);
+void worker_set_broker(struct worker *w);
+char *worker_work_dir(const struct worker *w); /* caller frees */
+void worker_end_steps(struct worker *w);
+bool worker_ended_in_order(const struct worker *w);
+void worker_contain(struct worker *w);
+void worker_check_over(struct worker *w);
+
+/* worker_state.c: state-put and state-get. */
+int worker_state_put(struct worker *w, int64_t seq, struct ipc_message *m);
+int worker_state_get(struct worker *w, struct ipc_message *m);
+
 /* nested.c: job-start, job-wait, job-cancel of a host. */
 int nested_handle(struct worker *w, const char *type, struct ipc_message *m);
+/* Its start is on disk, or it is over: tell the parent, which asked for it. */
+void nested_started(struct worker *step);
 /* Tell those who wait that STEP is over. */
 void nested_answer(struct worker *step);
 

@@ -146,6 +146,7 @@ link_request_of(const struct ask *q)
 		.fd_count = q->fd_count,
 		.patience_ms = q->patience_ms,
 		.once = q->once,
+		.by_id = q->by_id,
 		.store = q->store,
 	};
 }

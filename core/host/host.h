@@ -113,7 +113,7 @@ struct ask {
 	const int *fds;
 	size_t fd_count;
 	int64_t patience_ms; /* as in struct link_request */
-	bool once, store;
+	bool once, by_id, store;
 };
 int32_t ask(struct ssm *S, const struct ask *q, struct ssm_reply *ret); /* blocks */
 /* The answer comes to a watch, see watch.c. */

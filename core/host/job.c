@@ -204,8 +204,9 @@ send_end(struct job *j, const struct outcome *o)
 		json_object_set_new(m, "error", json_string(o->error));
 	lines_flush(j->host->lines);
 	link_store(j->host->link, m, NULL, 0, NULL);
-	/* A service that has nothing left to tell ends with its agent. */
-	while (!link_all_stored(j->host->link) && !(j->host->event_driven && j->away))
+	/* A service that has nothing left to tell ends with its agent, and so does a job that never
+	 * began: it is started anew. */
+	while (!link_all_stored(j->host->link) && !(j->away && (j->host->event_driven || !j->go)))
 		event_base_loop(j->host->base, EVLOOP_ONCE);
 }
 

@@ -33,7 +33,7 @@ struct request {
 	int fds[IPC_FDS_MAX];
 	size_t fd_count;
 	int64_t patience_ms;
-	bool once, sent;
+	bool once, by_id, sent;
 	struct event *timer;
 	int timer_result;
 	link_done_fn *done;
@@ -44,6 +44,7 @@ struct link {
 	struct event_base *base;
 	struct ipc *ipc; /* NULL: away */
 	enum wire_state state;
+	int version; /* of the protocol, with the agent of now */
 	bool away, greeting; /* greeting: connected again, the agent's hello is awaited */
 	char *token, *job, *socket;
 	struct event *dial;
@@ -162,6 +163,7 @@ request_new(struct link *l, const struct link_request *q, link_done_fn *done, vo
 	r->id = l->next_id++;
 	r->patience_ms = q->patience_ms;
 	r->once = q->once;
+	r->by_id = q->by_id;
 	r->done = done;
 	r->arg = arg;
 	r->timer = evtimer_new(l->base, on_request_timer, r);
@@ -279,7 +281,9 @@ go_away(struct link *l)
 	if (l->away)
 		return;
 	l->away = true;
-	outgoing_save(l->outgoing);
+	/* Before "go" nothing was done that anybody would want to know of. */
+	if (l->state >= WIRE_RUNNING)
+		outgoing_save(l->outgoing);
 	settle_stored(l);
 	list_each (it, tmp, &l->requests)
 		suspend(list_entry(it, struct request, link));
@@ -321,7 +325,10 @@ resume(struct link *l)
 		if (r->seq || (r->once && r->sent))
 			continue;
 		event_del(r->timer);
-		send_request(r);
+		if (r->by_id && r->sent && l->version < 2)
+			finish_soon(r, -EPIPE, 0);
+		else
+			send_request(r);
 	}
 }
 
@@ -331,6 +338,10 @@ on_hello_again(struct link *l, const json_t *hello)
 {
 	if (!l->job || strcmp(json_str(hello, "job", ""), l->job) != 0)
 		return -EPROTO;
+	if (l->version >= 2) {
+		outgoing_stored_up_to(l->outgoing, json_int(hello, "stored", 0));
+		settle_stored(l);
+	}
 	resume(l);
 	if (json_bool(hello, "cancelled", false))
 		l->ops.cancel(l->arg, -1);
@@ -394,9 +405,10 @@ on_stored(struct link *l, int64_t seq)
 static int
 on_hello(struct link *l, struct ipc_message *m)
 {
-	int ipc = (int)json_int(m->json, "ipc", 0);
+	int64_t min = json_int(m->json, "ipc", 0);
 
-	if (ipc < WIRE_IPC_MIN || ipc > WIRE_IPC_MAX)
+	l->version = wire_version(min, json_int(m->json, "ipc_max", min), NULL);
+	if (l->version < 0)
 		return -EPROTO;
 	if (l->greeting)
 		return on_hello_again(l, m->json);

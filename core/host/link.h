@@ -69,7 +69,8 @@ struct link_request {
 	size_t fd_count;
 	/* How long an agent that is away is waited for; 0: not at all, negative: for ever. */
 	int64_t patience_ms;
-	bool once; /* not to be asked again when the answer was lost */
+	bool once;  /* not to be asked again when the answer was lost */
+	bool by_id; /* asked again only where it is known by its id: from version 2 on */
 	/* Numbered and kept like link_store(); the answer comes when it is stored. */
 	bool store;
 };

@@ -13,7 +13,6 @@
 #include "core/ipc/wire.h"
 
 #define UNSTORED_MAX 32u /* replies a handler may be ahead of the agent's disk */
-#define JOB_PATIENCE_MS 60000
 
 /* The payload travels as the text it came as, for a round trip would change its numbers. */
 struct ssm_message *
@@ -124,8 +123,8 @@ job_ask(struct ssm *S, const struct ssm_job *job, int fds[2], struct ask *ret)
 			    .len = job->len,
 			    .fds = fds,
 			    .fd_count = job->stdout_fd >= 0 ? 2 : 0,
-			    .patience_ms = JOB_PATIENCE_MS,
-			    .once = true};
+			    .patience_ms = -1,
+			    .by_id = true};
 	return 0;
 }
 

@@ -163,26 +163,43 @@ outgoing_add(struct outgoing *o, struct ipc *c, json_t *json, const void *body, 
 	return 0;
 }
 
-void
-outgoing_stored(struct outgoing *o, int64_t seq)
+static void
+settle(struct outgoing *o, struct kept *k)
+{
+	k->stored = true;
+	if (!k->watched) {
+		kept_free(k);
+		return;
+	}
+	list_remove(&k->link);
+	list_append(&o->stored, &k->link);
+	free(TAKE(k->body));
+	k->json = (json_decref(k->json), NULL);
+}
+
+static void
+settle_range(struct outgoing *o, int64_t from, int64_t to)
 {
 	list_each (it, tmp, &o->unstored) {
 		struct kept *k = list_entry(it, struct kept, link);
 
-		if (k->seq != seq)
-			continue;
-		k->stored = true;
-		if (!k->watched) {
-			kept_free(k);
-			continue;
-		}
-		list_remove(&k->link);
-		list_append(&o->stored, &k->link);
-		free(TAKE(k->body));
-		k->json = (json_decref(k->json), NULL);
+		if (k->seq >= from && k->seq <= to)
+			settle(o, k);
 	}
 	if (o->file && list_empty(&o->unstored))
 		remove_file(o);
+}
+
+void
+outgoing_stored(struct outgoing *o, int64_t seq)
+{
+	settle_range(o, seq, seq);
+}
+
+void
+outgoing_stored_up_to(struct outgoing *o, int64_t seq)
+{
+	settle_range(o, 0, seq);
 }
 
 bool

@@ -20,6 +20,7 @@ int outgoing_add(struct outgoing *o, struct ipc *c, json_t *json, const void *bo
 		 const bool **ret_stored, int64_t *ret_seq);
 /* The agent has SEQ on its disk. */
 void outgoing_stored(struct outgoing *o, int64_t seq);
+void outgoing_stored_up_to(struct outgoing *o, int64_t seq);
 bool outgoing_has_stored(const struct outgoing *o, int64_t seq);
 bool outgoing_was_resent(const struct outgoing *o, int64_t seq);
 size_t outgoing_unstored(const struct outgoing *o);

@@ -44,8 +44,8 @@ static const struct rule {
 	{"progress", WIRE_FROM_HOST, RUN, "text:s"},
 
 	{"hello", WIRE_FROM_AGENT, AT(WIRE_NEW),
-	 "ipc:i agent_version:s token:s job:s kind:i feature:s plugin:s plugin_path:s plugins:a? "
-	 "config:o? info:o? timeout_ms:i? cancelled:b?"},
+	 "ipc:i ipc_max:i? agent_version:s token:s job:s kind:i feature:s plugin:s plugin_path:s "
+	 "plugins:a? config:o? info:o? timeout_ms:i? cancelled:b? stored:i?"},
 	{"go", WIRE_FROM_AGENT, AT(WIRE_READY), ""},
 	{"stored", WIRE_FROM_AGENT, LATE, "seq:i"},
 	{"cancel", WIRE_FROM_AGENT, LATE, "grace_ms:i?"},
@@ -127,18 +127,18 @@ wire_check(enum wire_side side, enum wire_state state, const json_t *message, co
 }
 
 int
-wire_version(int their_min, int their_max, struct err *e)
+wire_version(int64_t their_min, int64_t their_max, struct err *e)
 {
-	int common = their_max < WIRE_IPC_MAX ? their_max : WIRE_IPC_MAX;
+	int64_t common = their_max < WIRE_IPC_MAX ? their_max : WIRE_IPC_MAX;
 
 	if (their_min > their_max || common < their_min || common < WIRE_IPC_MIN)
 		return err_set(
 			e, -EPROTO,
-			"the other side speaks versions %d to %d of the protocol, this one %d "
+			"the other side speaks versions %lld to %lld of the protocol, this one %d "
 			"to %d; agent and plugin host must be of the same or of successive "
 			"releases",
-			their_min, their_max, WIRE_IPC_MIN, WIRE_IPC_MAX);
-	return common;
+			(long long)their_min, (long long)their_max, WIRE_IPC_MIN, WIRE_IPC_MAX);
+	return (int)common;
 }
 
 json_t *

@@ -84,7 +84,7 @@ on_gone(void *arg, int status, const char *why, const char *tail)
 	s->tail = xstrdup(tail);
 }
 
-static const struct hostproc_ops ops = { on_ready, on_message, on_gone };
+static const struct hostproc_ops ops = { on_ready, on_message, on_gone, NULL };
 
 static void
 seen_done(struct seen_host *s)
