@@ -22,6 +22,7 @@
 #include "core/agent/identity.h"
 #include "core/agent/notify.h"
 #include "core/agent/plugins.h"
+#include "core/agent/status.h"
 #include "core/agent/whoami.h"
 #include "core/aws/call.h"
 #include "core/aws/creds.h"
@@ -65,6 +66,8 @@ struct agent {
 	struct dispatch *dispatch;
 	json_t *info;
 	bool connected;
+	int64_t poll_changed_ms;
+	char *poll_error; /* while not connected */
 	int64_t started_ms;
 	bool gave_up; /* the service could not be opened, FAILED says why */
 	struct err failed;
@@ -185,6 +188,10 @@ on_poll_state(void *arg, int result, const char *text, int64_t wait_ms)
 			 (long long)wait_ms);
 	if (result == 0 && !a->connected)
 		go_on(a);
+	if (!a->poll_changed_ms || a->connected != (result == 0))
+		a->poll_changed_ms = clock_wall_ms();
+	free(a->poll_error);
+	a->poll_error = result < 0 ? xstrdup(text) : NULL;
 	a->connected = result == 0;
 	if (a->connected)
 		notify_status(a->notify, "%s waits for commands", a->identity->instance_id);
@@ -358,15 +365,24 @@ describe_self(struct agent *a)
 static json_t *
 status(const struct agent *a)
 {
-	json_t *all = json_pack("{s:s,s:s,s:b,s:i}", "version", PACKAGE_VERSION, "instance_id",
-				a->identity ? a->identity->instance_id : "", "connected",
-				a->connected, "pid", (int)getpid());
+	autojson json_t *who = whoami_report(a->identity, a->passed_over, a->creds);
+	autojson json_t *health = a->health ? health_report(a->health) : NULL;
+	autojson json_t *jobs = a->dispatch ? dispatch_report(a->dispatch) : NULL;
+	autojson json_t *plugins = plugins_report(a->plugins);
+	const struct status_facts facts = {
+		.who = a->identity,
+		.started_ms = a->started_ms + clock_wall_ms() - clock_mono_ms(),
+		.connected = a->connected,
+		.poll_changed_ms = a->poll_changed_ms,
+		.poll_error = a->poll_error,
+		.credentials = json_str(who, "source", NULL),
+		.credentials_error = json_str(who, "last_error", NULL),
+		.health = health,
+		.jobs = jobs,
+		.plugins = plugins,
+	};
 
-	if (a->health)
-		json_object_set_new(all, "health", health_report(a->health));
-	if (a->dispatch)
-		json_object_set_new(all, "jobs", dispatch_report(a->dispatch));
-	return all;
+	return status_report(&facts);
 }
 
 static json_t *
@@ -492,6 +508,7 @@ stop(struct agent *a)
 	identity_free(a->identity);
 	json_decref(a->passed_over);
 	json_decref(a->info);
+	free(a->poll_error);
 	mem_cleanup_fd(&a->lock_fd);
 	notify_free(a->notify);
 	event_base_free(a->base);

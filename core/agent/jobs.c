@@ -368,8 +368,8 @@ jobs_report(const struct jobs *js)
 		else if (j->state == JOB_ENDED)
 			(void)json_array_append_new(unconfirmed, report_job(j));
 	}
-	return json_pack("{s:o,s:o,s:o}", "running", running, "queued", queued, "unconfirmed",
-			 unconfirmed);
+	return json_pack("{s:o,s:o,s:o,s:b}", "running", running, "queued", queued, "unconfirmed",
+			 unconfirmed, "reserve", jobstore_has_reserve(js->store));
 }
 
 /* ---------------------------------------------------------------- table */

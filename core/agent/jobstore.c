@@ -527,3 +527,9 @@ jobstore_prune(struct jobstore *s, int64_t max_bytes, int64_t max_files, int64_t
 		log_warn("jobs", "cannot prune '%s': %s", s->path, err_text(&e));
 	statefiles_spare_make(s->dirfd);
 }
+
+bool
+jobstore_has_reserve(const struct jobstore *s)
+{
+	return statefiles_spare_is_there(s->dirfd);
+}

@@ -80,6 +80,9 @@ struct journal *journal_close(struct journal *j);
 /* Drops what is in memory: nobody needs it any more. */
 struct journal *journal_discard(struct journal *j);
 
+/* Is the reserve for answers on a full disk there? It is laid by again with the next pruning. */
+bool jobstore_has_reserve(const struct jobstore *s);
+
 /* Ids of finished jobs, kept 7 days in one bounded file, whatever happens to the folders. */
 bool jobstore_seen(const struct jobstore *s, const char *id);
 /* ID is over. In memory until jobstore_flush(): before that a crash finds the job in its journal,

@@ -203,13 +203,20 @@ statefiles_prune(int dirfd, struct seen *seen, const struct statefiles_limits *l
 	return r;
 }
 
+bool
+statefiles_spare_is_there(int dirfd)
+{
+	struct stat st;
+
+	return fstatat(dirfd, SPARE, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void
 statefiles_spare_make(int dirfd)
 {
-	struct stat st;
 	autoclose int fd = -1;
 
-	if (fstatat(dirfd, SPARE, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (statefiles_spare_is_there(dirfd))
 		return;
 	fd = openat(dirfd, SPARE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	/* Where blocks cannot be reserved, writing zeros would be no promise either. */

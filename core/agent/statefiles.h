@@ -20,5 +20,6 @@ int statefiles_prune(int dirfd, struct seen *seen, const struct statefiles_limit
 /* Space for the answers to commands that ran while the disk filled up. */
 void statefiles_spare_make(int dirfd);
 bool statefiles_spare_free(int dirfd);
+bool statefiles_spare_is_there(int dirfd);
 
 #endif

@@ -18,7 +18,8 @@
 
 enum {
 	EXIT_FAILED = 1,
-	EXIT_USAGE = 2
+	EXIT_USAGE = 2,
+	EXIT_UNHEALTHY = 3
 };
 
 struct options {
@@ -33,7 +34,7 @@ static const char help[] =
 	"\n"
 	"Commands:\n"
 	"  whoami        identity, which credential source won, which were passed over and why\n"
-	"  status        connection, commands that run or wait\n"
+	"  status        connection, health, commands that run or wait, problems\n"
 	"  plugins       plugins, what they provide, why one is refused\n"
 	"  check-config  read the configuration; exit status 1 and the reason when it is wrong\n"
 	"  dump-config   every value with its origin\n"
@@ -44,7 +45,8 @@ static const char help[] =
 	"  --json                print the answer as JSON\n"
 	"  --help, --version\n"
 	"\n"
-	"Exit status: 0 answered, 1 failed (the reason is on stderr), 2 wrong usage.\n";
+	"Exit status: 0 answered, 1 failed (the reason is on stderr), 2 wrong usage,\n"
+	"3 status found problems.\n";
 
 static void
 print_warning(void *arg, const char *text)
@@ -183,7 +185,7 @@ ask(const struct options *o, const char *what)
 		fputs(json_str(answer, "text", ""), stdout);
 	else
 		print_json(answer);
-	return 0;
+	return json_bool(answer, "healthy", true) ? 0 : EXIT_UNHEALTHY;
 }
 
 static int
