@@ -16,6 +16,7 @@ AS_CASE([$enable_plugins], [yes|no], [],
 	[AC_MSG_ERROR([--enable-plugins=$enable_plugins: the value is yes or no])])
 ssm_plugin_summary=
 SSM_PLUGINS_BUILT=
+SSM_PLUGINS_KNOWN=
 AC_SUBST([SSM_PLUGINS_BUILT])])
 
 # SSM_PLUGIN_ARG(NAME, DEFAULT, HELP, MISSING)
@@ -39,6 +40,7 @@ AS_IF([test $ssm_plugin = no],
 		[AC_MSG_ERROR([--enable-plugin-$1=yes: plugin $1 needs $ssm_plugin_missing, which is missing])],
 	[ssm_plugin=no
 	 ssm_plugin_word="no (missing: $ssm_plugin_missing)"])
+SSM_PLUGINS_KNOWN="$SSM_PLUGINS_KNOWN $1"
 AS_IF([test $ssm_plugin != no], [SSM_PLUGINS_BUILT="$SSM_PLUGINS_BUILT $1"])
 AM_CONDITIONAL([PLUGIN_]m4_toupper([$1]), [test $ssm_plugin != no])
 ssm_plugin_summary="$ssm_plugin_summary    AS_ESCAPE([$1])	$ssm_plugin_word

@@ -408,6 +408,18 @@ on_scanned(void *arg)
 	(void)arg;
 }
 
+/* What the administrator or the packager cannot do without. */
+static void
+on_first_scan(void *arg)
+{
+	struct agent *a = arg;
+
+	if (plugins_check_required(a->plugins, &a->failed) == 0)
+		return;
+	a->gave_up = true;
+	event_base_loopbreak(a->base);
+}
+
 static void
 warn_of_layer(void *arg, const char *text)
 {
@@ -443,6 +455,7 @@ reload(struct agent *a)
 			  err_text(&e));
 	else
 		take_configuration(a, restart);
+	plugins_retry(a->plugins);
 	plugins_refresh(a->plugins, on_scanned, a);
 }
 
@@ -476,7 +489,7 @@ start(struct agent *a, struct err *e)
 	open_creds(a);
 	a->plugins = plugins_new(a->base, a->conf);
 	a->find = identity_find(a->base, a->conf, a->http, a->imds, on_identity, a);
-	plugins_refresh(a->plugins, on_scanned, a);
+	plugins_refresh(a->plugins, on_first_scan, a);
 	a->ctl = ctl_new(a->base, conf_path(a->conf, CONF_PATH_RUN), answer, a, e);
 	if (!a->ctl)
 		return e->code;
@@ -528,7 +541,8 @@ agent_run(struct conf *conf, struct err *e)
 	a.notify = notify_new(a.base);
 	r = start(&a, e);
 	if (r == 0) {
-		event_base_dispatch(a.base);
+		if (!a.gave_up)
+			event_base_dispatch(a.base);
 		if (a.gave_up)
 			r = err_set(e, a.failed.code, "%s", err_text(&a.failed));
 	}

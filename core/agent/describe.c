@@ -23,6 +23,8 @@
 #define DEADLINE_MS 5000
 #define OUTPUT_MAX (1u << 20)
 #define ERRORS_MAX 4096u
+#define FILE_FD 3
+#define FILE_PATH "/proc/self/fd/3"
 
 struct describe {
 	struct event_base *base;
@@ -161,9 +163,9 @@ open_pipe(struct event_base *base, int *ret_ours, int *ret_theirs, struct event 
 }
 
 static int
-spawn(struct describe *d, const char *host_path, const char *file, struct err *e)
+spawn(struct describe *d, const char *host_path, int fd, struct err *e)
 {
-	char *argv[] = {(char *)"ssm-plugin-host", (char *)"--describe", (char *)file, NULL};
+	char *argv[] = {(char *)"ssm-plugin-host", (char *)"--describe", (char *)FILE_PATH, NULL};
 	char *envp[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LD_BIND_NOW=1",
 			NULL};
 	autoclose int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -175,7 +177,7 @@ spawn(struct describe *d, const char *host_path, const char *file, struct err *e
 	if (open_pipe(d->base, &d->out_fd, &out, &d->out_event, on_out, d) < 0 ||
 	    open_pipe(d->base, &d->err_fd, &err, &d->err_event, on_err, d) < 0)
 		return err_set(e, -errno, "cannot make a pipe: %m");
-	struct proc_fd fds[] = {{null, 0}, {out, 1}, {err, 2}};
+	struct proc_fd fds[] = {{null, 0}, {out, 1}, {err, 2}, {fd, FILE_FD}};
 	spec.fds = fds;
 	spec.fd_count = NELEMS(fds);
 	pid = proc_spawn(&spec, e);
@@ -190,8 +192,8 @@ spawn(struct describe *d, const char *host_path, const char *file, struct err *e
 }
 
 struct describe *
-describe_start(struct event_base *base, const char *host_path, const char *file, describe_fn *done,
-	       void *arg, struct err *e)
+describe_start(struct event_base *base, const char *host_path, int fd, describe_fn *done, void *arg,
+	       struct err *e)
 {
 	struct describe *d = xcalloc(1, sizeof(*d));
 
@@ -202,5 +204,5 @@ describe_start(struct event_base *base, const char *host_path, const char *file,
 	sbuf_init(&d->out, OUTPUT_MAX);
 	sbuf_init(&d->err, ERRORS_MAX);
 	d->timer = evtimer_new(base, on_deadline, d);
-	return spawn(d, host_path, file, e) < 0 ? describe_free(d) : d;
+	return spawn(d, host_path, fd, e) < 0 ? describe_free(d) : d;
 }

@@ -12,8 +12,9 @@ struct describe;
 /* DESCRIPTOR (borrowed) or NULL with the reason. Called once; the run is freed before the call. */
 typedef void describe_fn(void *arg, json_t *descriptor, const char *reason);
 
-/* At most 5 s and 1 MiB of output. NULL with E when the host cannot be started. */
-struct describe *describe_start(struct event_base *base, const char *host_path, const char *file,
+/* FD: the plugin's file, which the caller checked and keeps. At most 5 s and 1 MiB of output. NULL
+ * with E when the host cannot be started. */
+struct describe *describe_start(struct event_base *base, const char *host_path, int fd,
 				describe_fn *done, void *arg, struct err *e);
 struct describe *describe_free(struct describe *d); /* ends the process; no callback */
 

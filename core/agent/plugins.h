@@ -24,6 +24,11 @@ struct feature { /* one row of the table; owned by it, valid until the next scan
 
 struct plugins *plugins_new(struct event_base *base, const struct conf *conf);
 struct plugins *plugins_free(struct plugins *p);
+/* The next look tries again what was refused: after a change of the configuration. */
+void plugins_retry(struct plugins *p);
+/* After a refresh: -ENOENT when a plugin with Load = required is missing or refused, E says
+ * which. */
+int plugins_check_required(const struct plugins *p, struct err *e);
 /* DONE is called (possibly at once) when the table agrees with the folder: before each new job. */
 typedef void plugins_ready_fn(void *arg);
 struct plugins_wait;

@@ -393,12 +393,8 @@ child_fds(const struct plan *p)
 
 /* System calls, not the C library's functions: those may lock and tell other threads. */
 static int
-child_user(const struct plan *p)
+change_user(const struct proc_user *u)
 {
-	const struct proc_user *u = p->spec->user;
-
-	if (!p->change_user)
-		return 0;
 #ifdef SYS_setgroups32
 	if (syscall(SYS_setgroups32, (size_t)u->group_count, u->groups) < 0 ||
 	    syscall(SYS_setresgid32, u->gid, u->gid, u->gid) < 0 ||
@@ -411,6 +407,22 @@ child_user(const struct plan *p)
 		return errno;
 #endif
 	return 0;
+}
+
+static int
+child_user(const struct plan *p)
+{
+	return p->change_user ? change_user(p->spec->user) : 0;
+}
+
+int
+proc_become(const struct proc_user *u, struct err *e)
+{
+	int code = change_user(u);
+
+	return code ? err_set(e, -code, "cannot become user '%s' (uid %u): %s", u->name,
+			      (unsigned)u->uid, strerror(code))
+		    : 0;
 }
 
 static int

@@ -53,6 +53,9 @@ pid_t proc_spawn(const struct proc_spec *spec, struct err *e);
 /* May block on the name service: hosts and helpers only. -ENOENT for an unknown name. */
 int proc_lookup_user(const char *name, struct proc_user *ret, struct err *e);
 
+/* Give up root's rights in this process, for good; before any thread exists. 0 or -errno. */
+int proc_become(const struct proc_user *u, struct err *e);
+
 /* The id of a living process (0) or -ESRCH. */
 int proc_identify(pid_t pid, struct proc_id *ret);
 bool proc_alive(const struct proc_id *id);

@@ -419,6 +419,23 @@ conf_next(const struct conf *c, const char *section, size_t *iter, const char **
 	return false;
 }
 
+char **
+conf_sections(const struct conf *c, const char *prefix)
+{
+	char **all = NULL;
+	const char *name;
+	size_t iter = 0;
+	void *p;
+
+	while (map_next(c->values, &iter, &name, &p)) {
+		const struct value *v = p;
+
+		if (text_starts(v->section, prefix) && !strv_has(all, v->section))
+			strv_add(&all, v->section);
+	}
+	return all;
+}
+
 const char *
 conf_path(const struct conf *c, enum conf_path which)
 {

@@ -41,6 +41,8 @@ char *const *conf_list(const struct conf *c, const char *key); /* blank or comma
 
 /* Any section, also "plugin runCommand" and "Features": NULL when absent. */
 const char *conf_raw(const struct conf *c, const char *section, const char *key);
+/* Names of all sections that begin with PREFIX; strv_free. */
+char **conf_sections(const struct conf *c, const char *prefix);
 /* "FILE:LINE", "built-in", "command line"; NULL when absent. */
 const char *conf_origin(const struct conf *c, const char *section, const char *key);
 /* Next key of SECTION (*ITER 0 at the start); false at the end. */

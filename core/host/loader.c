@@ -27,7 +27,12 @@ real_reason(const char *file)
 	dlerror();
 	h = dlopen(file, RTLD_NOW | RTLD_LOCAL);
 	text = dlerror();
-	return h || !text ? lt_dlerror() : text;
+	if (h || !text)
+		return lt_dlerror();
+	/* "FILE: reason": whoever reads it knows the file by its own name. */
+	if (strncmp(text, file, strlen(file)) == 0 && text_starts(text + strlen(file), ": "))
+		text += strlen(file) + 2;
+	return text;
 }
 
 static lt_dlhandle

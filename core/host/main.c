@@ -85,19 +85,49 @@ limit_describing(void)
 #endif
 }
 
+/* Constructors of a strange file run with nobody's rights. It is opened before: its folder may be
+ * closed to others. */
+static char *
+open_and_drop(const char *file, struct err *e)
+{
+	static const struct proc_user nobody = { .uid = 65534, .gid = 65534, .name = "nobody" };
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		err_set(e, -errno, "%s", strerror(errno));
+		return NULL;
+	}
+	if (proc_become(&nobody, e) < 0)
+		return NULL;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return xasprintf("/proc/self/fd/%d", fd);
+}
+
+static char *
+file_to_load(const char *file, struct err *e)
+{
+	char *path;
+
+	if (geteuid() == 0)
+		return open_and_drop(file, e);
+	/* A descriptor of ours stays what it is: its path may not be ours to walk. */
+	path = text_starts(file, "/proc/self/fd/") ? xstrdup(file) : realpath(file, NULL);
+	if (!path)
+		err_set(e, -errno, "%s", strerror(errno));
+	return path;
+}
+
 static int
 print_description(const char *file, bool conf)
 {
 	struct err e = {0, ""};
-	/* A descriptor of ours stays what it is: its path may not be ours to walk. */
-	autofree char *path = text_starts(file, "/proc/self/fd/") ? xstrdup(file)
-								  : realpath(file, NULL);
+	autofree char *path = file_to_load(file, &e);
 	struct module *m = path ? loader_open(path, &e) : NULL;
 	autojson json_t *description = m ? describe_module(m) : NULL;
 	autofree char *text = NULL;
 
 	if (!description) {
-		fprintf(stderr, "%s\n", path ? err_text(&e) : strerror(errno));
+		fprintf(stderr, "%s\n", err_text(&e));
 		return 1;
 	}
 	text = conf ? opts_snippet(description) : json_text(description);

@@ -117,6 +117,21 @@ print_features(const json_t *plugin)
 }
 
 static void
+print_rights(const json_t *plugin)
+{
+	static const char *const keys[] = {"Calls", "Transfer", "RunAs"};
+	json_t *row;
+	size_t i;
+
+	for (i = 0; i < NELEMS(keys); i++)
+		if (json_str(plugin, keys[i], NULL))
+			printf("    %s = %s\n", keys[i], json_str(plugin, keys[i], ""));
+	json_array_foreach(json_object_get(plugin, "unused"), i, row)
+		printf("    not used: %s: %s\n", json_str(row, "name", ""),
+		       json_str(row, "reason", ""));
+}
+
+static void
 print_plugins(const json_t *all)
 {
 	json_t *one;
@@ -129,6 +144,7 @@ print_plugins(const json_t *all)
 		printf("%s  %s  %s%s%s\n", json_str(one, "name", ""), json_str(one, "state", ""),
 		       json_str(one, "path", ""), *reason ? ": " : "", reason);
 		print_features(one);
+		print_rights(one);
 	}
 	if (json_array_size(all) == 0)
 		puts("No plugins were found.");
