@@ -65,6 +65,7 @@ struct http_call {
 	struct curl_slist *sent;
 	char **headers;
 	size_t header_bytes;
+	bool proxied;
 	bool headers_whole; /* the empty line behind them came */
 	struct sbuf body;
 	http_sink_fn *sink;
@@ -340,8 +341,7 @@ static const struct {
 	{ CURLE_PARTIAL_FILE, -ECONNRESET, "the answer broke off" },
 	{ CURLE_RECV_ERROR, -ECONNRESET, "the connection broke off while reading" },
 	{ CURLE_SEND_ERROR, -ECONNRESET, "the connection broke off while sending" },
-	{ CURLE_PEER_FAILED_VERIFICATION, -EPROTO,
-	  "the certificate is not trusted (Net.CaFile or AWS_CA_BUNDLE names the CAs)" },
+	{ CURLE_PEER_FAILED_VERIFICATION, -EPROTO, NULL },
 	{ CURLE_SSL_CACERT_BADFILE, -EPROTO, "the CA file cannot be read" },
 	{ CURLE_SSL_CONNECT_ERROR, -EPROTO, "TLS failed" },
 	{ CURLE_SSL_CERTPROBLEM, -EPROTO, "TLS failed" },
@@ -373,21 +373,10 @@ timeout_text(const struct http_call *c)
 	if (connected == 0 && c->connect_ms < limit)
 		limit = c->connect_ms;
 	return xasprintf("%s: no %s within %.3g s", c->host,
-			 connected ? "complete answer" : "connection", (double)limit / 1000);
-}
-
-static int
-own_result(const struct http_call *c, char **ret_text)
-{
-	if (c->header_bytes > HTTP_HEADERS_MAX)
-		*ret_text = xasprintf("%s: the headers of the answer have more than %u bytes",
-				      c->host, HTTP_HEADERS_MAX);
-	else if (c->own_error == -E2BIG && !c->sink)
-		*ret_text =
-			xasprintf("%s: the answer has more than %zu bytes", c->host, c->body.max);
-	else
-		*ret_text = xasprintf("%s: stopped: %s", c->host, strerror(-c->own_error));
-	return c->own_error;
+			 connected	    ? "complete answer"
+				 : c->proxied ? "connection through the proxy"
+					      : "connection",
+			 (double)limit / 1000);
 }
 
 /* A proxy that answers CONNECT with an error looks like a broken connection. */
@@ -399,11 +388,24 @@ proxy_refused(const struct http_call *c, char **ret_text)
 	curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &status);
 	if (status < 300)
 		return false;
-	*ret_text = xasprintf("%s: the proxy refused with status %ld%s", c->host, status,
-			      status == 407 ? ": it wants a user name and password in the proxy's "
-					      "URL"
-					    : "");
+	*ret_text = http_proxy_text(c->host, status);
 	return true;
+}
+
+static const char *
+cert_text(const struct http_call *c)
+{
+	long verify = 0;
+
+	curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	return http_cert_text(verify, c->detail);
+}
+
+static const char *
+no_proxy_there(const struct http_call *c)
+{
+	return c->proxied && c->code == CURLE_COULDNT_CONNECT ? "the proxy cannot be reached: "
+							      : "";
 }
 
 static int
@@ -417,8 +419,11 @@ result_of(const struct http_call *c, char **ret_text)
 				      c->headers_whole ? "" : ", then the answer broke off");
 		return c->headers_whole ? 0 : -ECONNRESET;
 	}
-	if (c->own_error)
-		return own_result(c, ret_text);
+	if (c->own_error) {
+		*ret_text = http_own_text(c->host, c->own_error, c->header_bytes,
+					  c->sink ? 0 : c->body.max);
+		return c->own_error;
+	}
 	if (proxy_refused(c, ret_text))
 		return -EHOSTUNREACH;
 	for (size_t i = 0; i < NELEMS(causes); i++)
@@ -433,9 +438,11 @@ result_of(const struct http_call *c, char **ret_text)
 	if (c->code == CURLE_COULDNT_CONNECT) {
 		result = connect_result(c->easy);
 		text = strerror(-result);
+	} else if (c->code == CURLE_PEER_FAILED_VERIFICATION) {
+		text = cert_text(c);
 	}
-	*ret_text = c->detail[0] ? xasprintf("%s: %s: %s", c->host, text, c->detail)
-				 : xasprintf("%s: %s", c->host, text);
+	*ret_text = xasprintf("%s: %s%s%s%s", c->host, no_proxy_there(c), text,
+			      c->detail[0] ? ": " : "", c->detail);
 	return result;
 }
 
@@ -594,6 +601,7 @@ set_proxy(struct http_call *c, const struct url *u, bool direct)
 {
 	const char *proxy = direct ? NULL : proxy_for(&c->http->proxy, u);
 
+	c->proxied = proxy != NULL;
 	/* "" keeps libcurl from reading the environment by its own rules. */
 	curl_easy_setopt(c->easy, CURLOPT_PROXY, proxy ? proxy : "");
 	curl_easy_setopt(c->easy, CURLOPT_NOPROXY, "");

@@ -127,3 +127,41 @@ http_header(const struct http_response *r, const char *name)
 			return *h + len + 2;
 	return NULL;
 }
+
+char *
+http_own_text(const char *host, int error, size_t header_bytes, size_t body_max)
+{
+	if (header_bytes > HTTP_HEADERS_MAX)
+		return xasprintf("%s: the headers of the answer have more than %u bytes", host,
+				 HTTP_HEADERS_MAX);
+	if (error == -E2BIG && body_max > 0)
+		return xasprintf("%s: the answer has more than %zu bytes", host, body_max);
+	return xasprintf("%s: stopped: %s", host, strerror(-error));
+}
+
+char *
+http_proxy_text(const char *host, long status)
+{
+	return xasprintf("%s: the proxy refused with status %ld%s", host, status,
+			 status == 407 ? ": it wants a user name and password in the proxy's URL"
+				       : "");
+}
+
+const char *
+http_cert_text(long verify, const char *detail)
+{
+	/* X509_V_ERR_*; where libcurl has another TLS library the last line says enough. */
+	switch (verify) {
+	case 9:
+		return "the certificate is not valid yet; is the clock of this machine right?";
+	case 10:
+		return "the certificate has expired, or the clock of this machine is ahead";
+	case 18:
+		return "the certificate is signed by itself, and neither Net.CaFile nor "
+		       "AWS_CA_BUNDLE has it";
+	}
+	/* The name is looked at before the chain. */
+	if (strstr(detail, "name"))
+		return "the certificate is for another name; somebody else answers";
+	return "the certificate is not trusted (Net.CaFile or AWS_CA_BUNDLE names the CAs)";
+}

@@ -35,6 +35,8 @@ enum {
 	OPT_ECS_TOKEN,
 	OPT_FAULT,
 	OPT_NO_JOURNAL,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
 	OPT_UNREGISTERED,
 	OPT_PARENT,
 	OPT_STDIN,
@@ -45,6 +47,8 @@ enum {
 static const struct option table[] = {
 	{ "port", required_argument, NULL, OPT_PORT },
 	{ "ipv6", no_argument, NULL, OPT_IPV6 },
+	{ "tls-cert", required_argument, NULL, OPT_TLS_CERT },
+	{ "tls-key", required_argument, NULL, OPT_TLS_KEY },
 	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "documents", required_argument, NULL, OPT_DOCUMENTS },
 	{ "builtin-documents", required_argument, NULL, OPT_BUILTIN },
@@ -84,6 +88,8 @@ options_help(void)
 	      "  --root DIR               folder for everything it writes; made when missing\n"
 	      "  --port N                 port on 127.0.0.1; 0 is a free one (default 0)\n"
 	      "  --ipv6                   listen on ::1 instead\n"
+	      "  --tls-cert FILE --tls-key FILE\n"
+	      "                           a second port, with TLS; PEM files\n"
 	      "  --documents DIR          NAME.json in it is document NAME\n"
 	      "  --builtin-documents DIR  where its own documents are\n"
 	      "  --instance ID            an instance; the first one is the metadata service's\n"
@@ -204,6 +210,8 @@ take_plain(struct options *o, int opt, const char *arg)
 		{ OPT_ZONE_ID, &set->zone_id, NULL },
 		{ OPT_ACCOUNT, &set->account, NULL },
 		{ OPT_ROLE, &set->role, NULL },
+		{ OPT_TLS_CERT, &set->tls_cert, NULL },
+		{ OPT_TLS_KEY, &set->tls_key, NULL },
 		{ OPT_IPV6, NULL, &set->ipv6 },
 		{ OPT_NO_ROLE, NULL, &set->imds_no_role },
 		{ OPT_NO_JOURNAL, NULL, &set->journal_off },
@@ -275,6 +283,8 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 	}
 	if (!err && optind < argc)
 		return err_set(e, -EINVAL, "'%s' is no option; see --help", argv[optind]);
+	if (!err && !ret->set.tls_cert != !ret->set.tls_key)
+		return err_set(e, -EINVAL, "--tls-cert and --tls-key go together; see --help");
 	if (!ret->set.instance)
 		ret->set.instance = "i-0123456789abcdef0";
 	return err;

@@ -29,6 +29,7 @@ struct settings {
 	const char *documents; /* folder of the user's documents, or NULL */
 	const char *builtin;   /* folder of our own documents, or NULL: look for it */
 	const char *region, *zone, *zone_id, *account, *role, *instance;
+	const char *tls_cert, *tls_key; /* PEM files: a second port, with TLS; or NULL */
 	uint16_t port;
 	bool ipv6;	      /* listen on ::1 */
 	int64_t key_life_ms;  /* of IMDS and ECS credentials */

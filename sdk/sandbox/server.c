@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/fs.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/rand.h"
@@ -22,11 +24,13 @@
 #include "sdk/sandbox/journal.h"
 
 #define BODY_MAX ((size_t)4 << 20)
+#define PEM_MAX ((size_t)1 << 20)
 #define SLOW_BYTES_MIN ((size_t)64)
 
 struct server {
 	struct sandbox *sb;
 	struct MHD_Daemon *daemon;
+	struct server *tls; /* a second one, with TLS, or NULL */
 	struct watch *watch;
 	uint16_t port;
 	struct list exchanges;
@@ -417,7 +421,7 @@ on_ready(void *arg, uint32_t revents)
 }
 
 static struct MHD_Daemon *
-start_daemon(struct server *s, uint16_t port)
+start_daemon(struct server *s, uint16_t port, const struct MHD_OptionItem *more)
 {
 	const bool ipv6 = s->sb->set.ipv6;
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -426,29 +430,28 @@ start_daemon(struct server *s, uint16_t port)
 	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v6.sin6_addr = in6addr_loopback;
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-					MHD_USE_SUPPRESS_DATE_NO_CLOCK | (ipv6 ? MHD_USE_IPv6 : 0),
+					MHD_USE_SUPPRESS_DATE_NO_CLOCK |
+					(ipv6 ? MHD_USE_IPv6 : 0) |
+					(more->option == MHD_OPTION_END ? 0 : MHD_USE_TLS),
 				port, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR,
 				ipv6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
 				MHD_OPTION_URI_LOG_CALLBACK, exchange_new, s,
 				MHD_OPTION_NOTIFY_COMPLETED, exchange_free, s,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
-				MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+				MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_ARRAY, more,
+				MHD_OPTION_END);
 }
 
-struct server *
-server_open(struct sandbox *sb, uint16_t port, struct err *e)
+static struct server *
+open_one(struct sandbox *sb, uint16_t port, const struct MHD_OptionItem *more)
 {
 	struct server *s = xcalloc(1, sizeof(*s));
 	const union MHD_DaemonInfo *info;
 
 	s->sb = sb;
 	list_init(&s->exchanges);
-	s->daemon = start_daemon(s, port);
+	s->daemon = start_daemon(s, port, more);
 	if (!s->daemon) {
-		err_set(e, -EADDRINUSE,
-			"cannot listen on the loopback port %u: %m; use --port 0 for a "
-			"free one",
-			port);
 		free(s);
 		return NULL;
 	}
@@ -459,11 +462,55 @@ server_open(struct sandbox *sb, uint16_t port, struct err *e)
 	return s;
 }
 
+static int
+open_tls(struct server *s, struct err *e)
+{
+	const struct settings *set = &s->sb->set;
+	autofree char *cert = NULL, *key = NULL;
+	size_t len;
+	int r = fs_read(AT_FDCWD, set->tls_cert, PEM_MAX, &cert, &len, e);
+
+	if (r == 0)
+		r = fs_read(AT_FDCWD, set->tls_key, PEM_MAX, &key, &len, e);
+	if (r < 0)
+		return r;
+	const struct MHD_OptionItem more[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, cert },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, key },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+
+	s->tls = open_one(s->sb, 0, more);
+	if (!s->tls)
+		return err_set(e, -EINVAL,
+			       "cannot listen with TLS: '%s' and '%s' do not fit, or libmicrohttpd "
+			       "is built without TLS",
+			       set->tls_cert, set->tls_key);
+	return 0;
+}
+
+struct server *
+server_open(struct sandbox *sb, uint16_t port, struct err *e)
+{
+	const struct MHD_OptionItem none = { MHD_OPTION_END, 0, NULL };
+	struct server *s = open_one(sb, port, &none);
+
+	if (!s)
+		err_set(e, -EADDRINUSE,
+			"cannot listen on the loopback port %u: %m; use --port 0 for a "
+			"free one",
+			port);
+	else if (sb->set.tls_cert && open_tls(s, e) < 0)
+		return server_free(s);
+	return s;
+}
+
 struct server *
 server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
+	server_free(s->tls);
 	list_each(it, tmp, &s->exchanges) {
 		struct exchange *ex = list_entry(it, struct exchange, link);
 
@@ -484,18 +531,35 @@ server_port(const struct server *s)
 	return s->port;
 }
 
+uint16_t
+server_tls_port(const struct server *s)
+{
+	return s->tls ? s->tls->port : 0;
+}
+
 int64_t
 server_requests(const struct server *s)
 {
-	return s->requests;
+	return s->requests + (s->tls ? s->tls->requests : 0);
+}
+
+static int64_t
+wait_of(const struct server *s)
+{
+	MHD_UNSIGNED_LONG_LONG due;
+
+	return s && MHD_get_timeout(s->daemon, &due) == MHD_YES ? (int64_t)due : -1;
 }
 
 void
 server_run_once(struct server *s)
 {
-	MHD_UNSIGNED_LONG_LONG due;
-	int64_t wait = MHD_get_timeout(s->daemon, &due) == MHD_YES ? (int64_t)due : -1;
+	int64_t wait = wait_of(s), other = wait_of(s->tls);
 
+	if (wait < 0 || (other >= 0 && other < wait))
+		wait = other;
 	events_run_once(s->sb->ev, wait);
 	MHD_run(s->daemon);
+	if (s->tls)
+		MHD_run(s->tls->daemon);
 }

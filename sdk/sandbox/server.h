@@ -12,6 +12,7 @@
 struct server *server_open(struct sandbox *sb, uint16_t port, struct err *e);
 struct server *server_free(struct server *s); /* cuts what is open; returns NULL */
 uint16_t server_port(const struct server *s);
+uint16_t server_tls_port(const struct server *s); /* 0: none */
 /* One turn of loop and server. */
 void server_run_once(struct server *s);
 int64_t server_requests(const struct server *s);

@@ -290,6 +290,7 @@ START_TEST(test_wrong_name)
 
 	ck_assert_int_eq(fetch_with(h, other, false), -EPROTO);
 	ck_assert_msg(strstr(last_text, "localhost") != NULL, "%s", last_text);
+	ck_assert_msg(strstr(last_text, "another name") != NULL, "%s", last_text);
 	http_free(h);
 }
 END_TEST
@@ -298,8 +299,10 @@ START_TEST(test_wrong_time)
 {
 	serve_with(-7200, -3600);
 	ck_assert_int_eq(fetch((struct http_options){ .ca_file = pem_file }), -EPROTO);
+	ck_assert_msg(strstr(last_text, "has expired, or the clock") != NULL, "%s", last_text);
 	serve_with(3600, 7200);
 	ck_assert_int_eq(fetch((struct http_options){ .ca_file = pem_file }), -EPROTO);
+	ck_assert_msg(strstr(last_text, "not valid yet; is the clock") != NULL, "%s", last_text);
 }
 END_TEST
 
