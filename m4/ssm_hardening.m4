@@ -37,6 +37,7 @@ AC_DEFUN([SSM_HARDENING],
 [SSM_SWITCH([werror], [a warning is an error])
 SSM_SWITCH([sanitizers], [address and undefined-behaviour sanitizers])
 SSM_SWITCH([coverage], [record coverage for gcov])
+SSM_SWITCH([fuzzers], [fuzz targets for make fuzz, with the sanitizers; needs clang])
 
 SSM_COMPILE_FLAGS([WARN_CFLAGS], [-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 	-Wvla -Wformat=2 -Wpointer-arith -Wwrite-strings -Wundef])
@@ -46,9 +47,12 @@ SSM_COMPILE_FLAGS([HARDEN_CFLAGS], [-fvisibility=hidden -fno-common -ffunction-s
 SSM_LINK_FLAGS([PROG_LDFLAGS], [-pie -Wl,--as-needed -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack])
 SSM_LINK_FLAGS([PLUGIN_LDFLAGS_Z], [-Wl,--as-needed -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack])
 
+AS_IF([test $enable_fuzzers = yes], [enable_sanitizers=yes])
 AS_IF([test $enable_sanitizers = yes],
 	[SSM_SANITIZERS],
 	[SSM_COMPILE_FLAGS([HARDEN_CPPFLAGS], [-D_FORTIFY_SOURCE=2])])
+AS_IF([test $enable_fuzzers = yes], [SSM_FUZZERS])
+AM_CONDITIONAL([FUZZERS], [test $enable_fuzzers = yes])
 AS_IF([test $enable_coverage = yes],
 	[HARDEN_CFLAGS="$HARDEN_CFLAGS --coverage -fprofile-update=atomic"
 	 PROG_LDFLAGS="$PROG_LDFLAGS --coverage"
@@ -72,7 +76,25 @@ AC_SUBST([WARN_CONVERSION])
 AC_SUBST([HARDEN_CFLAGS])
 AC_SUBST([HARDEN_CPPFLAGS])
 AC_SUBST([PROG_LDFLAGS])
-AC_SUBST([PLUGIN_LDFLAGS_Z])])
+AC_SUBST([PLUGIN_LDFLAGS_Z])
+AC_SUBST([FUZZ_LDFLAGS])])
+
+# All code tells the fuzzer where it has been; FUZZ_LDFLAGS brings the fuzzer's main into a target.
+AC_DEFUN([SSM_FUZZERS],
+[AC_MSG_CHECKING([whether $CC links with -fsanitize=fuzzer])
+ssm_flag_CFLAGS=$CFLAGS
+CFLAGS="$CFLAGS -fsanitize=fuzzer"
+AC_LINK_IFELSE([AC_LANG_SOURCE([[
+#include <stddef.h>
+#include <stdint.h>
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return data && size == 0; }
+]])], [AC_MSG_RESULT([yes])],
+	[AC_MSG_RESULT([no])
+	 AC_MSG_ERROR([--enable-fuzzers: $CC cannot link with -fsanitize=fuzzer; it takes CC=clang and its run time (Debian: clang, libclang-rt-14-dev)])])
+CFLAGS=$ssm_flag_CFLAGS
+HARDEN_CFLAGS="$HARDEN_CFLAGS -fsanitize=fuzzer-no-link"
+FUZZ_LDFLAGS=-fsanitize=fuzzer])
 
 AC_DEFUN([SSM_SANITIZERS],
 [ssm_sanitize="-fsanitize=address,undefined"

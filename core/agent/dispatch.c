@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/agent/envelope.h"
 #include "core/agent/job.h"
 #include "core/agent/jobs.h"
 #include "core/agent/jobstore.h"
@@ -16,9 +17,6 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 
-#define MESSAGE_MAX (1024u * 1024u)
-#define ID_MIN 16u /* of the service's model: shorter ones cannot be answered */
-#define FIELD_MAX 2048u
 #define BATCHES_MAX 64u
 
 struct dispatch {
@@ -30,85 +28,13 @@ struct dispatch {
 	bool waiting;
 };
 
-/* --------------------------------------------------------------- envelope */
-
-/* A member of text without NUL, or NULL. */
-static const char *
-field(const json_t *m, const char *key)
-{
-	const json_t *v = json_object_get(m, key);
-	size_t len = json_string_length(v);
-
-	if (!json_is_string(v) || len == 0 || len > FIELD_MAX ||
-	    strlen(json_string_value(v)) != len)
-		return NULL;
-	return json_string_value(v);
-}
-
-static bool
-read_envelope(const json_t *m, struct envelope *ret)
-{
-	const json_t *payload = json_object_get(m, "Payload");
-
-	*ret = (struct envelope){ .message_id = field(m, "MessageId"),
-				  .topic = field(m, "Topic"),
-				  .destination = field(m, "Destination"),
-				  .created = field(m, "CreatedDate") };
-	if (json_is_string(payload)) {
-		ret->payload = json_string_value(payload);
-		ret->payload_len = json_string_length(payload);
-	}
-	return ret->message_id && ret->topic && ret->destination && ret->created &&
-		strlen(ret->message_id) >= ID_MIN;
-}
-
-/* The payload as a value, or NULL with the reply's text in *RET_WHY. */
-static json_t *
-parse_payload(const struct envelope *env, char **ret_why)
-{
-	static const char wording[] = "encountered error while parsing input - internal error";
-	struct err e = { 0 };
-	json_t *v;
-
-	if (env->payload_len > MESSAGE_MAX) {
-		*ret_why = xasprintf("the message has %zu bytes, the limit is %u", env->payload_len,
-				     MESSAGE_MAX);
-		return NULL;
-	}
-	v = json_parse(env->payload ? env->payload : "", env->payload_len, "Payload", &e);
-	if (json_is_object(v))
-		return v;
-	*ret_why = xasprintf("%s %s", wording, v ? "the payload is not an object" : err_text(&e));
-	json_decref(v);
-	return NULL;
-}
-
-/* The one object that job_key and cancel_key point into. */
-static json_t *
-normalised(const struct envelope *env, json_t *payload)
-{
-	return json_pack("{s:s,s:s,s:s,s:s,s:O?}", "MessageId", env->message_id, "Topic",
-			 env->topic, "Destination", env->destination, "CreatedDate", env->created,
-			 "Payload", payload);
-}
-
-/* The string POINTER names, fit to name a job; or NULL. */
-static const char *
-job_id_at(const json_t *message, const char *pointer)
-{
-	const json_t *v = json_at(message, pointer);
-	const char *id = json_string_value(v);
-
-	return id && strlen(id) == json_string_length(v) && jobstore_id_ok(id) ? id : NULL;
-}
-
 /* --------------------------------------------------------------- messages */
 
 static void
 take_cancel(struct dispatch *d, const struct envelope *env, const json_t *message,
 	    const char *pointer)
 {
-	const char *target = job_id_at(message, pointer);
+	const char *target = envelope_job_id(message, pointer);
 
 	if (jobstore_seen(d->jobs->store, env->message_id)) {
 		jobs_acknowledge(d->jobs, env->message_id);
@@ -154,8 +80,8 @@ static void
 take_known_topic(struct dispatch *d, struct envelope *env, const struct feature *f)
 {
 	autofree char *why = NULL;
-	autojson json_t *payload = parse_payload(env, &why);
-	autojson json_t *message = normalised(env, payload);
+	autojson json_t *payload = envelope_payload(env, &why);
+	autojson json_t *message = envelope_object(env, payload);
 	const char *id;
 
 	if (f->cancel_key && *f->cancel_key) {
@@ -163,7 +89,7 @@ take_known_topic(struct dispatch *d, struct envelope *env, const struct feature 
 		return;
 	}
 	env->unusable = why;
-	id = job_id_at(message, f->job_key && *f->job_key ? f->job_key : "/MessageId");
+	id = envelope_job_id(message, f->job_key && *f->job_key ? f->job_key : "/MessageId");
 	if (!id && !env->unusable)
 		env->unusable = "the message does not name its job";
 	take_job(d, env, id ? id : env->message_id);
@@ -175,7 +101,7 @@ take_message(struct dispatch *d, const json_t *m)
 	struct envelope env;
 	const struct feature *f;
 
-	if (!read_envelope(m, &env) || !jobstore_id_ok(env.message_id)) {
+	if (!envelope_read(m, &env)) {
 		log_warn("dispatch",
 			 "a message without a usable MessageId, Topic, Destination or "
 			 "CreatedDate is ignored");

@@ -110,22 +110,32 @@ take_profile(const struct profile *p, const char *path, struct err *e)
 	return creds_source_make(p->access_key, p->secret_key, p->token, 0, "shared-file", what, e);
 }
 
+struct creds *
+creds_source_profile(const char *file, const char *text, size_t len, const char *name,
+		     char **ret_bad, struct err *e)
+{
+	struct profile p = {.name = name};
+	struct creds *set = NULL;
+
+	if (ini_parse(INI_PROFILE, file, text, len, on_item, on_bad, &p, e) >= 0) {
+		set = take_profile(&p, file, e);
+		*ret_bad = bad_text(&p);
+	}
+	profile_done(&p);
+	return set;
+}
+
 static struct creds *
 load(const char *path, const char *name, char **ret_bad, struct err *e)
 {
-	struct profile p = {.name = name};
 	autosecret char *text = NULL;
-	struct creds *set = NULL;
+	struct creds *set;
 	size_t len;
 
 	if (creds_source_read(path, FILE_MAX, &text, &len, e) < 0)
 		return NULL;
-	if (ini_parse(INI_PROFILE, path, text, len, on_item, on_bad, &p, e) >= 0) {
-		set = take_profile(&p, path, e);
-		*ret_bad = bad_text(&p);
-	}
+	set = creds_source_profile(path, text, len, name, ret_bad, e);
 	wipe(text, len);
-	profile_done(&p);
 	return set;
 }
 

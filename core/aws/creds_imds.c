@@ -45,9 +45,8 @@ on_role(void *arg, int result, const char *body, const char *text)
 	finish(c, set, set ? NULL : err_text(&e));
 }
 
-/* The first line. */
-static int
-first_role(const char *list, char **ret, struct err *e)
+int
+creds_source_role(const char *list, char **ret, struct err *e)
 {
 	size_t len = strcspn(list, "\r\n");
 	autofree char *role = xstrndup(list, len);
@@ -70,7 +69,7 @@ on_roles(void *arg, int result, const char *body, const char *text)
 	struct err e = {0};
 
 	c->get = NULL;
-	if (result == 0 && first_role(body, &role, &e) == 0) {
+	if (result == 0 && creds_source_role(body, &role, &e) == 0) {
 		path = xasprintf(ROLES "%s", role);
 		c->get = imds_get(c->imds, path, on_role, c);
 		return;

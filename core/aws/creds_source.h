@@ -23,6 +23,14 @@ struct creds *creds_source_make(const char *access_key, const char *secret_key, 
 struct creds *creds_source_json(const char *text, size_t len, const char *source, const char *what,
 				struct err *e);
 
+/* Profile NAME of a shared credentials file's TEXT; FILE is the name shown. NULL with E; *RET_BAD
+ * is the first bad line, or NULL; caller frees. */
+struct creds *creds_source_profile(const char *file, const char *text, size_t len, const char *name,
+				   char **ret_bad, struct err *e);
+
+/* The first role that IMDS lists, percent-encoded for a path. Caller frees. */
+int creds_source_role(const char *list, char **ret, struct err *e);
+
 /* A regular file of at most MAX bytes by a path of the administrator, where links are usual (tokens
  * and credentials that a container platform mounts). NUL-ended; free with secret_free(). */
 int creds_source_read(const char *path, size_t max, char **ret, size_t *ret_len, struct err *e);

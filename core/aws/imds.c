@@ -306,8 +306,8 @@ release(struct imds *m, const struct err *failed)
 	}
 }
 
-static int
-check_token(const struct http_response *r, int64_t *ret_ttl_s, struct err *e)
+int
+imds_check_token(const struct http_response *r, int64_t *ret_ttl_s, struct err *e)
 {
 	const char *ttl = http_header(r, "x-aws-ec2-metadata-token-ttl-seconds");
 
@@ -329,7 +329,7 @@ static int
 take_token(struct imds *m, const struct http_response *r, struct err *e)
 {
 	int64_t ttl_s;
-	int result = check_token(r, &ttl_s, e);
+	int result = imds_check_token(r, &ttl_s, e);
 
 	if (result < 0)
 		return result;

@@ -32,4 +32,8 @@ typedef void imds_done_fn(void *arg, int result, const char *body, const char *t
 struct imds_call *imds_get(struct imds *m, const char *path, imds_done_fn *done, void *arg);
 void imds_cancel(struct imds_call *c); /* NULL is fine */
 
+/* An answer to the token request: 0 and its lifetime, or why it cannot be used. */
+struct http_response;
+int imds_check_token(const struct http_response *r, int64_t *ret_ttl_s, struct err *e);
+
 #endif

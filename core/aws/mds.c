@@ -195,24 +195,33 @@ take_messages(struct mds *m, json_t *messages)
 		m->messages(m->arg, messages);
 }
 
+int
+mds_read_messages(const json_t *answer, json_t **ret, struct err *e)
+{
+	json_t *messages = json_object_get(answer, "Messages");
+
+	if (!json_is_object(answer))
+		return err_set(e, -EPROTO, "GetMessages: the answer is not a JSON object");
+	if (messages && !json_is_null(messages) && !json_is_array(messages))
+		return err_set(e, -EPROTO, "GetMessages: 'Messages' is not a list");
+	*ret = json_array_size(messages) > 0 ? messages : NULL;
+	return 0;
+}
+
 static void
 on_poll(void *arg, const struct aws_reply *r)
 {
 	struct mds *m = arg;
-	json_t *messages = r->json ? json_object_get(r->json, "Messages") : NULL;
-	autojson json_t *none = json_array();
+	json_t *messages;
+	struct err e = { 0 };
 
 	m->call = NULL;
 	if (r->result < 0)
 		fail_poll(m, r);
-	else if (!json_is_object(r->json))
-		fail_poll_here(m, -EPROTO, "GetMessages: the answer is not a JSON object",
-			       RETRY_TRANSPORT);
-	else if (messages && !json_is_null(messages) && !json_is_array(messages))
-		fail_poll_here(m, -EPROTO, "GetMessages: 'Messages' is not a list",
-			       RETRY_TRANSPORT);
+	else if (mds_read_messages(r->json, &messages, &e) < 0)
+		fail_poll_here(m, -EPROTO, err_text(&e), RETRY_TRANSPORT);
 	else
-		take_messages(m, json_is_array(messages) ? messages : none);
+		take_messages(m, messages);
 }
 
 static void

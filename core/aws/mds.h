@@ -30,6 +30,10 @@ struct mds *mds_free(struct mds *m);
 void mds_poll(struct mds *m, bool on); /* off: the request under way is dropped */
 void mds_poll_now(struct mds *m);      /* cut a back-off short */
 
+/* The messages of a GetMessages answer (NULL: none came, or no JSON): 0 and a list, borrowed, NULL
+ * for an empty one; -EPROTO for what is no such answer. */
+int mds_read_messages(const json_t *answer, json_t **ret, struct err *e);
+
 /* Answers. Each DONE is called once, never from within; attempts as of spec/01 section 1.3.
  * Returned handles for aws_cancel(). NULL: refused here (an id that is too short), which DONE is
  * told by -EINVAL, unless the mds is freed before. */

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/mem.h"
+#include "core/base/text.h"
+
 /* Cut text must not end in half a UTF-8 character: it goes into JSON and logs. */
 static void
 trim_cut(char *text, size_t size)
@@ -24,13 +27,18 @@ trim_cut(char *text, size_t size)
 	}
 }
 
-/* One line by promise: what a message quotes may hold a line break. */
+/* One line by promise, and nothing that steers a terminal: what a message quotes may hold it. */
 static void
-one_line(char *text)
+clean(char text[], size_t size)
 {
-	for (; *text; text++)
-		if (*text == '\n' || *text == '\r')
-			*text = ' ';
+	autofree char *escaped = NULL;
+
+	for (char *c = text; *c; c++)
+		if (*c == '\n' || *c == '\r')
+			*c = ' ';
+	escaped = text_escape_controls(text, strlen(text));
+	if ((size_t)snprintf(text, size, "%s", escaped) >= size)
+		trim_cut(text, size);
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -42,7 +50,7 @@ put(struct err *e, const char *fmt, va_list ap)
 		e->text[0] = '\0';
 	else if ((size_t)n >= sizeof(e->text))
 		trim_cut(e->text, sizeof(e->text));
-	one_line(e->text);
+	clean(e->text, sizeof(e->text));
 }
 
 int

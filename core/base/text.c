@@ -189,15 +189,20 @@ text_glob(const char *pattern, const char *s)
 	return *pattern == '\0';
 }
 
-/* U+0080..U+009F steer terminals like the controls below U+0020, U+2028/9 break lines. */
+/* U+0080..U+009F steer terminals like the controls below U+0020, U+2028/9 break lines, the marks of
+ * direction (U+061C, U+200E/F, U+202A..E, U+2066..9) show text in another order than it has. */
 static bool
 is_hidden(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;
 
 	if (n == 2)
-		return p[0] == 0xC2 && p[1] < 0xA0;
-	return n == 3 && p[0] == 0xE2 && p[1] == 0x80 && (p[2] == 0xA8 || p[2] == 0xA9);
+		return (p[0] == 0xC2 && p[1] < 0xA0) || (p[0] == 0xD8 && p[1] == 0x9C);
+	if (n != 3 || p[0] != 0xE2)
+		return false;
+	if (p[1] == 0x80)
+		return p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE);
+	return p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9;
 }
 
 static void

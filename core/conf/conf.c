@@ -75,7 +75,7 @@ store(struct conf *c, const char *section, const char *name, const char *text, c
 void
 conf_warn(struct conf *c, const char *fmt, ...)
 {
-	autofree char *text = NULL;
+	autofree char *text = NULL, *line = NULL;
 	va_list ap;
 
 	if (!c->warn)
@@ -83,7 +83,8 @@ conf_warn(struct conf *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	c->warn(c->warn_arg, text);
+	line = text_escape_controls(text, strlen(text));
+	c->warn(c->warn_arg, line);
 }
 
 static void
@@ -251,16 +252,24 @@ read_layers(struct conf *c, const struct conf_spec *spec, struct err *e)
 }
 
 struct conf *
-conf_load(const struct conf_spec *spec, conf_warn_fn *warn, void *arg, struct err *e)
+conf_new(conf_warn_fn *warn, void *arg)
 {
 	struct conf *c = xcalloc(1, sizeof(*c));
 
 	c->values = map_new(value_free);
-	c->root = xstrdup(spec->root);
-	c->overrides = strv_dup(spec->overrides);
 	c->warn = warn;
 	c->warn_arg = arg;
 	put_presets(c);
+	return c;
+}
+
+struct conf *
+conf_load(const struct conf_spec *spec, conf_warn_fn *warn, void *arg, struct err *e)
+{
+	struct conf *c = conf_new(warn, arg);
+
+	c->root = xstrdup(spec->root);
+	c->overrides = strv_dup(spec->overrides);
 	if (read_layers(c, spec, e) < 0)
 		return conf_free(c);
 	resolve_paths(c);

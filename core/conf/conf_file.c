@@ -47,6 +47,12 @@ conf_read_trusted(const char *path, char **ret, size_t *ret_len, struct err *e)
 }
 
 int
+conf_put_text(struct conf *c, const char *file, const char *text, size_t len, struct err *e)
+{
+	return ini_parse(INI_CONF, file, text, len, put_item, NULL, c, e);
+}
+
+int
 conf_read_file(struct conf *c, const char *path, struct err *e)
 {
 	autofree char *text = NULL;
@@ -57,7 +63,7 @@ conf_read_file(struct conf *c, const char *path, struct err *e)
 		return 0;
 	if (r < 0)
 		return r;
-	return ini_parse(INI_CONF, path, text, len, put_item, NULL, c, e);
+	return conf_put_text(c, path, text, len, e);
 }
 
 static int

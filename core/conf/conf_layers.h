@@ -12,6 +12,12 @@ int conf_put(struct conf *c, const char *section, const char *name, const char *
 	     const char *origin, bool lenient, struct err *e);
 void conf_warn(struct conf *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A tree of the built-in values alone. */
+struct conf *conf_new(conf_warn_fn *warn, void *arg);
+/* The text of a *.conf file, and of the reference agent's file; FILE is the name shown. */
+int conf_put_text(struct conf *c, const char *file, const char *text, size_t len, struct err *e);
+int conf_put_legacy(struct conf *c, const char *file, const char *text, size_t len, struct err *e);
+
 /* conf_file.c: a file of root's or ours that nobody else may write, at most 1 MiB (-ENOENT without
  * a text when missing; caller frees); one *.conf file; the snippet folders, /etc hiding /usr/lib by
  * name. */

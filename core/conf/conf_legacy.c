@@ -121,11 +121,18 @@ put_sections(struct legacy *l, const json_t *tree, struct err *e)
 }
 
 int
+conf_put_legacy(struct conf *c, const char *file, const char *text, size_t len, struct err *e)
+{
+	struct legacy l = {c, file};
+	autojson json_t *tree = json_parse(text, len, file, e);
+
+	return tree ? put_sections(&l, tree, e) : -EINVAL;
+}
+
+int
 conf_read_legacy(struct conf *c, const char *path, struct err *e)
 {
-	struct legacy l = {c, path};
 	autofree char *text = NULL;
-	autojson json_t *tree = NULL;
 	size_t len = 0;
 	int r = conf_read_trusted(path, &text, &len, e);
 
@@ -133,8 +140,5 @@ conf_read_legacy(struct conf *c, const char *path, struct err *e)
 		return 0;
 	if (r < 0)
 		return r;
-	tree = json_parse(text, len, path, e);
-	if (!tree)
-		return -EINVAL;
-	return put_sections(&l, tree, e);
+	return conf_put_legacy(c, path, text, len, e);
 }

@@ -73,6 +73,17 @@ START_TEST(test_one_line)
 END_TEST
 
 /* Each position of the cut: never half a character. */
+/* S15: what a message quotes cannot steer the terminal of whoever reads it. */
+START_TEST(test_S15_no_controls)
+{
+	struct err e = { 0, "" };
+
+	err_set(&e, -EINVAL, "a%sb", "\x1b[31m\xc2\x9b\xe2\x80\xae\xd8\x9c\xe2\x81\xa6\xff");
+	ck_assert_str_eq(err_text(&e), "a\\x1b[31m\\xc2\\x9b\\xe2\\x80\\xae\\xd8\\x9c"
+				       "\\xe2\\x81\\xa6\\xffb");
+}
+END_TEST
+
 START_TEST(test_cut)
 {
 	char filler[600];
@@ -108,6 +119,7 @@ main(void)
 	tcase_add_test(t, test_set_from_itself);
 	tcase_add_test(t, test_errno_is_kept);
 	tcase_add_test(t, test_one_line);
+	tcase_add_test(t, test_S15_no_controls);
 	tcase_add_test(t, test_cut);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
