@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "plugins/runCommand/decide.h"
+#include "plugins/runCommand/progress.h"
 #include "plugins/runCommand/step.h"
 
 struct interp {
@@ -21,7 +22,10 @@ struct interp {
 	struct result *results; /* one per step id, as the service counts them */
 	size_t count;
 	bool exit_demanded;
-	int32_t reboot; /* SSM_REBOOT or SSM_REBOOT_AGAIN once a step asked for it */
+	size_t next;	  /* the step to do now */
+	int64_t start_ms; /* when that one began before a reboot, or 0 */
+	char *ran;	  /* one '0' or '1' for each step: has it output files? */
+	int32_t reboot;	  /* SSM_REBOOT or SSM_REBOOT_AGAIN once a step asked for it */
 };
 
 /* Open or closed; anything else is not told. */
@@ -205,6 +209,7 @@ do_step(struct interp *in, const struct doc_step *s, bool is_last, struct result
 		break;
 	case DECISION_RUN:
 	default:
+		in->ran[in->next] = '1';
 		in->reboot = step_execute(&in->context, s, r);
 		break;
 	}
@@ -221,30 +226,104 @@ forget_texts(struct interp *in, struct result *r)
 	result_forget_texts(&in->results[0]);
 }
 
-static void
-visit_step(struct interp *in, size_t i)
+static struct result *
+visit_step(struct interp *in)
 {
-	const struct doc_step *s = &in->doc->steps[i];
-	bool is_last = i + 1 == in->doc->step_count;
+	const struct doc_step *s = &in->doc->steps[in->next];
+	bool is_last = in->next + 1 == in->doc->step_count;
 	struct result *r = result_for(in, s);
 
-	r->start_ms = clock_wall_ms();
+	/* Run once more after a reboot, it began when it began. */
+	r->start_ms = in->start_ms > 0 ? in->start_ms : clock_wall_ms();
+	in->start_ms = 0;
 	do_step(in, s, is_last, r);
 	r->end_ms = clock_wall_ms();
 	name_objects(in, s, r);
 	note_demand(in, s, r);
 	(void)send_step(in, r, is_last);
-	forget_texts(in, r);
+	if (!in->reboot)
+		forget_texts(in, r);
+	return r;
+}
+
+/* ----------------------------------------------------------------- reboot */
+
+/* LAST asked for it: it is done, or it runs once more and its result does not count. */
+static int32_t
+save_progress(struct interp *in, struct result *last)
+{
+	bool again = in->reboot == SSM_REBOOT_AGAIN;
+	struct progress p = { .next = again ? in->next : in->next + 1,
+			      .exit_demanded = in->exit_demanded,
+			      .start_ms = again ? last->start_ms : 0,
+			      .results = in->results,
+			      .count = in->count,
+			      .last = again ? NULL : last };
+	int32_t r;
+
+	p.ran = xstrndup(in->ran, p.next);
+	if (again) {
+		result_done(last);
+		*last = in->results[--p.count];
+		in->results[p.count] = (struct result){ 0 };
+	} else {
+		last->status = STATUS_SUCCESS;
+	}
+	in->count = p.count;
+	r = progress_save(in->S, in->doc, &p);
+	free(p.ran);
+	return r;
+}
+
+/* The service has heard of a reboot only; now the step is over. */
+static void
+tell_done(struct interp *in, struct result *last)
+{
+	const struct doc_step *s = &in->doc->steps[in->next - 1];
+
+	name_objects(in, s, last);
+	(void)send_step(in, last, in->next == in->doc->step_count);
+	forget_texts(in, last);
+}
+
+static int32_t
+load_progress(struct interp *in)
+{
+	struct progress p = { .results = in->results };
+	int32_t r = progress_load(in->S, in->doc, &p);
+
+	in->count = p.count;
+	if (r > 0) {
+		in->next = p.next;
+		in->exit_demanded = p.exit_demanded;
+		in->start_ms = p.start_ms;
+		memcpy(in->ran, p.ran, p.next);
+		for (size_t i = 0; i < p.next; i++)
+			if (p.ran[i] == '1')
+				step_reserve_files(&in->context, &in->doc->steps[i]);
+		if (p.last)
+			tell_done(in, p.last);
+	}
+	free(p.ran);
+	return r;
 }
 
 static int32_t
 visit_all(struct interp *in)
 {
-	int r = 0;
+	struct result *last = NULL;
+	int32_t r = load_progress(in);
 
-	for (size_t i = 0; i < in->doc->step_count && !in->reboot; i++)
-		visit_step(in, i);
+	if (r < 0)
+		return r;
+	while (in->next < in->doc->step_count && !in->reboot) {
+		last = visit_step(in);
+		if (!in->reboot)
+			in->next++;
+	}
 	r = send_last(in);
+	if (r >= 0 && in->reboot)
+		r = save_progress(in, last);
 	return r < 0 ? r : in->reboot;
 }
 
@@ -262,10 +341,13 @@ interp_run(struct ssm *S, struct ssm_message *msg, const struct doc *d, const ch
 	if (!in.context.output)
 		return ssm_fail(S, e.code, "%s", e.text);
 	in.results = xcalloc(d->step_count, sizeof(*in.results));
+	in.ran = xcalloc(d->step_count + 1, 1);
+	memset(in.ran, '0', d->step_count);
 	r = visit_all(&in);
 	for (size_t i = 0; i < in.count; i++)
 		result_done(&in.results[i]);
 	free(in.results);
+	free(in.ran);
 	(void)output_free(in.context.output);
 	return r;
 }

@@ -12,7 +12,8 @@
 struct reply_agent interp_agent(struct ssm *S);
 
 /* Run all steps; one reply per step, then the final one. DESTINATION is the instance the message
- * was sent to. 0, SSM_REBOOT or SSM_REBOOT_AGAIN (then no final reply was sent), or -errno. */
+ * was sent to. 0, SSM_REBOOT or SSM_REBOOT_AGAIN (then no final reply was sent, and the next run
+ * of the same message goes on from there), or -errno. */
 int32_t interp_run(struct ssm *S, struct ssm_message *msg, const struct doc *d,
 		   const char *command_id, const char *destination);
 

@@ -35,6 +35,9 @@ struct output_pair {
 };
 /* Open the pair of KEY, a new one for a new key. 0 or -errno. */
 int output_open(struct output *o, const char *key, struct output_pair *ret, struct err *e);
+/* KEY was opened before the machine was restarted: it keeps the number it got then, when all are
+ * reserved in the same order. */
+void output_reserve(struct output *o, const char *key);
 /* Cut both down to MAX_BYTES (head and tail are kept), append their beginnings to *OUT and *ERR,
  * with the full lengths in the totals; remove empty files and close. 0 or -errno. */
 struct output_text {

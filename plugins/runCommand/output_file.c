@@ -57,6 +57,12 @@ number_of(struct output *o, const char *key)
 	return n + 1;
 }
 
+void
+output_reserve(struct output *o, const char *key)
+{
+	(void)number_of(o, key);
+}
+
 static void
 file_name(int number, const char *suffix, char ret[32])
 {

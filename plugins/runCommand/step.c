@@ -170,6 +170,16 @@ files_key(const struct doc_step *s, size_t set)
 	return xasprintf("%s\n%s", action, folder);
 }
 
+void
+step_reserve_files(struct step_context *c, const struct doc_step *s)
+{
+	for (size_t set = 0; set < json_array_size(s->sets); set++) {
+		autofree char *key = files_key(s, set);
+
+		output_reserve(c->output, key);
+	}
+}
+
 static void
 disk_error(struct set_result *one, const struct err *e)
 {

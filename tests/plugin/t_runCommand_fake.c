@@ -118,6 +118,30 @@ fake_msg_reply(struct ssm *S, struct ssm_message *msg, const char *json, size_t 
 	return 0;
 }
 
+static int32_t
+fake_state_put(struct ssm *S, const char *key, const void *data, size_t len)
+{
+	(void)S;
+	if (fake->state_fails)
+		return -fake->state_fails;
+	ck_assert_uint_le(len, 65536);
+	json_object_set_new(fake->state, key, json_stringn(data, len));
+	return 0;
+}
+
+static int32_t
+fake_state_get(struct ssm *S, const char *key, char **ret, size_t *ret_len)
+{
+	const json_t *v = json_object_get(fake->state, key);
+
+	(void)S;
+	if (!v)
+		return -ENOENT;
+	*ret_len = json_string_length(v);
+	*ret = xmemdup(json_string_value(v), *ret_len + 1);
+	return 0;
+}
+
 /* ---------------------------------------------------------------- programs */
 
 static void
@@ -295,8 +319,11 @@ fake_init(struct fake *f)
 		.msg_json = fake_msg_json,
 		.msg_reply = fake_msg_reply,
 		.step_run = fake_step_run,
+		.state_get = fake_state_get,
+		.state_put = fake_state_put,
 	};
 	f->replies = json_array();
+	f->state = json_object();
 	ck_assert_ptr_nonnull(mkdtemp(f->folder));
 }
 
@@ -309,6 +336,7 @@ fake_done(struct fake *f)
 	json_decref(f->spawns);
 	json_decref(f->runs);
 	json_decref(f->replies);
+	json_decref(f->state);
 	json_decref(f->last.env);
 	json_decref(f->last.argv);
 	free(f->last.cwd);

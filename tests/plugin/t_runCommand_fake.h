@@ -24,6 +24,8 @@ struct fake {
 	size_t spawn_at, run_at;
 	int cancel_after; /* replies until cancelled() is true; -1: never */
 	json_t *replies;  /* [{"text", "final"}] */
+	json_t *state;	  /* of state_put() */
+	int state_fails;  /* errno of state_put(), or 0 */
 	char *error;	  /* last verror() */
 	/* Of the last spawn. */
 	struct {

@@ -3,6 +3,7 @@
  * written from. Scripts run for real unless the case plays back how they end. */
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +256,220 @@ START_TEST(test_all_files)
 }
 END_TEST
 
+/* ----------------------------------------------------------------- reboot */
+
+#define STEP(name, script)                                                        \
+	"{\"action\":\"aws:runShellScript\",\"name\":\"" name "\",\"inputs\":{" \
+	"\"runCommand\":[\"" script "\"]}}"
+#define OTHER(name) "{\"action\":\"test:other\",\"name\":\"" name "\",\"inputs\":{}}"
+
+static void
+set_document(struct fake *f, const char *steps)
+{
+	autofree char *text = xasprintf(
+		"{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[%s]}}", steps);
+	struct err e = { 0, "" };
+	autojson json_t *c = json_parse(text, strlen(text), "case", &e);
+
+	ck_assert_msg(c != NULL, "%s", e.text);
+	json_decref(f->message);
+	f->message = message_of(c);
+}
+
+/* One life of the interpreter; RESULT is what it says of itself, WANT the replies:
+ * "step status" or "document status", the final one with '!'. */
+static void
+life(struct fake *f, int32_t result, const char *want)
+{
+	struct sbuf b = SBUF_INIT(4096);
+	size_t i;
+	json_t *reply;
+
+	json_array_clear(f->replies);
+	ck_assert_int_eq(handle_command(&f->S, NULL), result);
+	json_array_foreach(f->replies, i, reply)
+	{
+		const char *text = fake_reply(f, i), *step;
+		autojson json_t *v = json_parse(text, strlen(text), "reply", NULL);
+		json_t *status = json_object_get(v, "runtimeStatus");
+		bool last = i + 1 == json_array_size(f->replies);
+
+		step = last ? NULL : json_object_iter_key(json_object_iter(status));
+		sbuf_addf(&b, "%s%s %s%s", i ? ", " : "", step ? step : "document",
+			  step ? json_str(json_object_get(status, step), "status", "")
+			       : json_str(v, "documentStatus", ""),
+			  json_bool(reply, "final", false) ? "!" : "");
+	}
+	ck_assert_str_eq(sbuf_str(&b), want);
+	sbuf_done(&b);
+}
+
+/* Of reply I, the member KEY of the step NAME. */
+static char *
+told(const struct fake *f, size_t i, const char *name, const char *key)
+{
+	const char *text = fake_reply(f, i);
+	autojson json_t *v = json_parse(text, strlen(text), "reply", NULL);
+
+	return xstrdup(json_str(json_object_get(json_object_get(v, "runtimeStatus"), name), key,
+				"missing"));
+}
+
+/* spec/03 10.4, and section 5 but for what it calls wrong: earlier steps count. */
+START_TEST(test_reboot_again)
+{
+	struct fake f;
+	autofree char *out = NULL, *start = NULL, *start2 = NULL, *counts = NULL;
+
+	fake_init(&f);
+	set_document(&f, STEP("a", "echo first") ",{\"action\":\"test:other\",\"name\":"
+						 "\"no\",\"precondition\":{\"StringEquals\":["
+						 "\"platformType\",\"Windows\"]},\"inputs\":{}}"
+						 "," STEP("b", "if [ -e $0.flag ]; then echo "
+							       "after; rm $0.flag; exit 0; fi; "
+							       "touch $0.flag; echo before; "
+							       "exit 194") "," STEP("c",
+										    "echo third"));
+	life(&f, SSM_REBOOT_AGAIN,
+	     "a Success, no Skipped, b SuccessAndReboot, document SuccessAndReboot");
+	start = told(&f, 2, "b", "startDateTime");
+	out = told(&f, 2, "b", "standardOutput");
+	ck_assert_str_eq(out, "before\n");
+	life(&f, 0, "b Success, c Success, document Success!");
+	free(TAKE(out));
+	out = told(&f, 0, "b", "standardOutput");
+	ck_assert_str_eq(out, "before\nafter\n");
+	start2 = told(&f, 0, "b", "startDateTime");
+	ck_assert_str_eq(start, start2);
+	free(TAKE(out));
+	/* Its file was not taken for the wrong step's. */
+	out = told(&f, 1, "c", "standardOutput");
+	ck_assert_str_eq(out, "third\n");
+	ck_assert_ptr_nonnull(strstr(fake_reply(&f, 2),
+				     "\"runtimeStatusCounts\":{\"Skipped\":1,\"Success\":3}"));
+	fake_done(&f);
+}
+END_TEST
+
+/* The agent ends a step that only asks again: the stored value must not pretend progress. */
+START_TEST(test_reboot_for_ever)
+{
+	struct fake f;
+	autofree char *first = NULL;
+
+	fake_init(&f);
+	set_document(&f, STEP("a", "true") "," STEP("b", "exit 194"));
+	life(&f, SSM_REBOOT_AGAIN, "a Success, b SuccessAndReboot, document SuccessAndReboot");
+	first = xstrdup(json_str(f.state, "progress", "missing"));
+	for (int i = 0; i < 3; i++) {
+		life(&f, SSM_REBOOT_AGAIN, "b SuccessAndReboot, document SuccessAndReboot");
+		ck_assert_str_eq(json_str(f.state, "progress", ""), first);
+	}
+	fake_done(&f);
+}
+END_TEST
+
+/* SSM_REBOOT: the step is done, the next one's turn comes. */
+START_TEST(test_reboot_next)
+{
+	struct fake f;
+	autofree char *out = NULL;
+
+	fake_init(&f);
+	set_document(&f, OTHER("a") "," OTHER("b"));
+	f.runs = json_pack("[{s:i,s:s},{s:s}]", "result", SSM_REBOOT, "out", "one", "out", "two");
+	life(&f, SSM_REBOOT, "a SuccessAndReboot, document SuccessAndReboot");
+	life(&f, 0, "a Success, b Success, document Success!");
+	out = told(&f, 0, "a", "standardOutput");
+	ck_assert_str_eq(out, "one");
+	fake_done(&f);
+}
+END_TEST
+
+START_TEST(test_reboot_last_step)
+{
+	struct fake f;
+
+	fake_init(&f);
+	set_document(&f, OTHER("a"));
+	f.runs = json_pack("[{s:i,s:s}]", "result", SSM_REBOOT, "out", "one");
+	life(&f, SSM_REBOOT, "a SuccessAndReboot, document SuccessAndReboot");
+	life(&f, 0, "a Success, document Success!");
+	ck_assert_ptr_nonnull(strstr(fake_reply(&f, 1), "\"standardOutput\":\"one\""));
+	fake_done(&f);
+}
+END_TEST
+
+/* What was decided before holds after it, too. */
+START_TEST(test_reboot_keeps_failure)
+{
+	struct fake f;
+
+	fake_init(&f);
+	set_document(&f, STEP("a", "exit 3") "," OTHER("b") "," STEP("c", "true"));
+	f.runs = json_pack("[{s:i}]", "result", SSM_REBOOT);
+	life(&f, SSM_REBOOT, "a Failed, b SuccessAndReboot, document SuccessAndReboot");
+	life(&f, 0, "b Success, c Success, document Failed!");
+	fake_done(&f);
+}
+END_TEST
+
+/* Texts too long to be kept go; the rest is. */
+START_TEST(test_reboot_long_output)
+{
+	struct fake f;
+	char text[30000];
+
+	memset(text, 1, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	fake_init(&f);
+	set_document(&f, OTHER("a") "," OTHER("b"));
+	f.runs = json_pack("[{s:i,s:s},{}]", "result", SSM_REBOOT, "out", text);
+	life(&f, SSM_REBOOT, "a SuccessAndReboot, document SuccessAndReboot");
+	life(&f, 0, "a Success, b Success, document Success!");
+	fake_done(&f);
+}
+END_TEST
+
+START_TEST(test_reboot_unstored)
+{
+	struct fake f;
+
+	fake_init(&f);
+	set_document(&f, STEP("a", "exit 194"));
+	f.state_fails = ENOSPC;
+	life(&f, -ENOSPC, "a SuccessAndReboot, document SuccessAndReboot");
+	fake_done(&f);
+}
+END_TEST
+
+START_TEST(test_reboot_damaged)
+{
+	static const char *const values[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"next\":-1,\"ran\":\"\",\"results\":[]}",
+		"{\"next\":2,\"ran\":\"00\",\"results\":[]}",
+		"{\"next\":1,\"ran\":\"\",\"results\":[[0,1]]}",
+		"{\"next\":1,\"ran\":\"1\",\"results\":[[1,1]]}",
+		"{\"next\":1,\"ran\":\"1\",\"results\":[[0,99]]}",
+		"{\"next\":1,\"ran\":\"1\",\"results\":[[0,1],[0,1]]}",
+		"{\"next\":1,\"ran\":\"1\",\"results\":[[0,1]],\"last\":{\"at\":1}}",
+		"{\"next\":1,\"ran\":\"1\",\"results\":[[0,1]],\"last\":[]}",
+		"{\"next\":1,\"ran\":\"1\",\"results\":7,\"last\":{\"at\":0}}",
+	};
+	struct fake f;
+
+	fake_init(&f);
+	set_document(&f, STEP("a", "true"));
+	json_object_set_new(f.state, "progress", json_string(values[_i]));
+	ck_assert_int_eq(handle_command(&f.S, NULL), -EBADMSG);
+	ck_assert_uint_eq(json_array_size(f.replies), 0);
+	fake_done(&f);
+}
+END_TEST
+
 /* ---------------------------------------------------------- the script's */
 
 static void
@@ -474,6 +689,14 @@ main(void)
 
 	tcase_set_timeout(vectors, 120);
 	tcase_set_timeout(shell, 120);
+	tcase_add_test(vectors, test_reboot_again);
+	tcase_add_test(vectors, test_reboot_for_ever);
+	tcase_add_test(vectors, test_reboot_next);
+	tcase_add_test(vectors, test_reboot_last_step);
+	tcase_add_test(vectors, test_reboot_keeps_failure);
+	tcase_add_test(vectors, test_reboot_long_output);
+	tcase_add_test(vectors, test_reboot_unstored);
+	tcase_add_loop_test(vectors, test_reboot_damaged, 0, 12);
 	tcase_add_loop_test(vectors, test_vectors, 0, (int)(sizeof(files) / sizeof(files[0])));
 	tcase_add_test(vectors, test_all_files);
 	tcase_add_test(shell, test_surroundings);
