@@ -285,8 +285,11 @@ worker_adopt_all(struct job *j, struct list *pasts)
 	if (!top)
 		return;
 	settle(top);
-	if (is_over(top))
-		worker_free(top);
-	else
+	if (!is_over(top)) {
 		j->worker = top;
+		return;
+	}
+	if (worker_wants_reboot(top))
+		job_reboot(j, top->who.boot);
+	worker_free(top);
 }

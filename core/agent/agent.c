@@ -34,6 +34,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/proc.h"
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/conf/conf.h"
@@ -472,6 +473,17 @@ on_signal(void *arg, int sig)
 	event_base_loopbreak(a->base);
 }
 
+/* A trial run cannot restart the machine: a file in its run folder stands for the boot. */
+static void
+take_boot_id(const struct conf *conf)
+{
+	autofree char *path = xasprintf("%s/boot_id", conf_path(conf, CONF_PATH_RUN));
+	autofree char *id = NULL;
+
+	if (conf_has_root(conf) && fs_read(AT_FDCWD, path, 64, &id, NULL, NULL) == 0)
+		proc_replace_boot_id(text_trim(id));
+}
+
 static int
 start(struct agent *a, struct err *e)
 {
@@ -480,6 +492,7 @@ start(struct agent *a, struct err *e)
 
 	if (r < 0)
 		return r;
+	take_boot_id(a->conf);
 	a->signals = signals_new(a->base, sigs, on_signal, a, e);
 	if (!a->signals)
 		return e->code;

@@ -18,7 +18,6 @@
 #include "core/conf/conf.h"
 
 #define TRIES_MAX 60u /* a second apart */
-#define STARTS_MAX 3u /* of a job that asks to be started again and does not get on */
 #define OPEN_MAX 64u  /* journals that stay open though their jobs only wait */
 
 void
@@ -282,7 +281,7 @@ start_or_wait(struct job *j, json_t *record)
 
 	job_enqueue(j);
 	j->message = json_incref(record);
-	if (jobs_slot_free(js) && js->queue.next == &j->queue_link)
+	if (jobs_slot_free(js) && js->queue.next == &j->queue_link && !jobs_is_held(j))
 		job_start(j);
 	else
 		jobs_sync_soon(js, SOON_NOW);
@@ -400,14 +399,6 @@ is_stale(const struct job *j, struct err *e)
 	return err_set(e, -ETIME, "it waited for more than 48 hours") < 0;
 }
 
-static bool
-is_stuck(const struct job *j, struct err *e)
-{
-	if (j->starts < STARTS_MAX)
-		return false;
-	return err_set(e, -ELOOP, "it was started %u times without getting on", j->starts) < 0;
-}
-
 /* Back to the head of the queue. */
 static bool
 try_later(struct job *j, int code)
@@ -430,7 +421,7 @@ job_start(struct job *j)
 	unqueue(j);
 	j->state = JOB_ACTIVE;
 	j->started_ms = clock_wall_ms();
-	if (!is_stale(j, &e) && !is_stuck(j, &e) && start_worker(j, &e) == 0) {
+	if (!is_stale(j, &e) && !job_goes_round(j, &e) && start_worker(j, &e) == 0) {
 		j->jobs->running++;
 		return;
 	}
@@ -499,6 +490,8 @@ act_on_cancel(struct job *j)
 	j->cancelled_ms = clock_wall_ms();
 	if (j->state == JOB_QUEUED) {
 		unqueue(j);
+		job_final_notice(j, "Cancelled", "");
+	} else if (j->state == JOB_REBOOT) {
 		job_final_notice(j, "Cancelled", "");
 	} else if (j->worker) {
 		worker_cancel(j->worker);

@@ -22,6 +22,7 @@ enum job_state {
 	JOB_FORETOLD, /* only its cancel came yet */
 	JOB_QUEUED,
 	JOB_ACTIVE, /* it has a host, or what is left of one */
+	JOB_REBOOT, /* it asked for a restart of the machine and goes on after that */
 	JOB_ENDED,  /* the final reply is there */
 };
 
@@ -42,7 +43,7 @@ struct job {
 	json_t *values; /* of state_put */
 	size_t value_bytes;
 	unsigned steps;	 /* nested jobs so far */
-	unsigned starts; /* of its host, without progress */
+	unsigned starts; /* of its host, without anything new from state_put */
 	unsigned tries;	 /* to start it, while the machine was short of something */
 };
 
@@ -87,6 +88,12 @@ int job_reply(struct job *j, struct worker *w, int64_t seq, bool final, const ch
 	      size_t len, struct err *e);
 bool job_has_final(const struct job *j);
 void job_over(struct job *j, const char *why);
+/* Its host, started in BOOT, asked for a restart of the machine, which is on disk, and is over. Is
+ * this another boot, it goes on now. */
+void job_reboot(struct job *j, const char *boot);
+void job_reboot_gave_up(void *jobs, const char *why);
+/* It was started often enough, and each time for nothing. */
+bool job_goes_round(const struct job *j, struct err *e);
 /* The open journal, or NULL with E. */
 struct journal *job_journal(struct job *j, struct err *e);
 /* Between the files of a job. A new one in the table. */

@@ -72,9 +72,17 @@ replay_end(struct replay *r, const json_t *c)
 		return;
 	json_decref(p->end);
 	p->end = json_incref((json_t *)(uintptr_t)c);
-	/* It asked to be started again, and has got on since the last time. */
-	if (past_number(c) == 0 && json_int(c, "result", 0) == STEP_REBOOT)
-		r->j->starts = 0;
+}
+
+static void
+forget_end(const struct replay *r)
+{
+	struct past *p = list_first(&r->pasts, struct past, link);
+
+	if (!p || past_number(p->started) > 0)
+		return;
+	json_decref(p->end);
+	p->end = NULL;
 }
 
 static void
@@ -129,6 +137,7 @@ replay(void *arg, enum record type, const json_t *c, int64_t at)
 	} else if (type == RECORD_DAMAGED) {
 		/* It may have been STARTED: never a second time. */
 		r->started = r->damaged = true;
+		forget_end(r);
 	}
 }
 

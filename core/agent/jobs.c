@@ -15,6 +15,7 @@
 #include "core/agent/jobstore.h"
 #include "core/agent/outbox.h"
 #include "core/agent/plugins.h"
+#include "core/agent/reboot.h"
 #include "core/agent/worker.h"
 #include "core/aws/mds.h"
 #include "core/aws/ssmapi.h"
@@ -173,7 +174,8 @@ jobs_find(const struct jobs *js, const char *id)
 bool
 jobs_slot_free(const struct jobs *js)
 {
-	return (int64_t)js->running < conf_int(js->conf, "Mds.CommandWorkersLimit");
+	return !reboot_due(js->reboot) &&
+		(int64_t)js->running < conf_int(js->conf, "Mds.CommandWorkersLimit");
 }
 
 bool
@@ -182,13 +184,58 @@ jobs_queue_full(const struct jobs *js)
 	return (int64_t)js->queued >= conf_int(js->conf, "Mds.QueueLimit");
 }
 
+static const struct feature *
+serial_feature(const struct job *j)
+{
+	const struct feature *f = plugins_find(j->jobs->plugins, KIND_TOPIC, j->topic);
+
+	return f && (f->flags & FEATURE_SERIAL) ? f : NULL;
+}
+
+static bool
+feature_runs(const struct jobs *js, const struct feature *f)
+{
+	list_each(it, tmp, &js->all) {
+		const struct job *j = list_entry(it, struct job, link);
+
+		if (j->worker && serial_feature(j) == f)
+			return true;
+	}
+	return false;
+}
+
+bool
+jobs_is_held(const struct job *j)
+{
+	const struct feature *f = serial_feature(j);
+
+	return f && feature_runs(j->jobs, f);
+}
+
+/* The first that need not wait for another of its kind. */
+static struct job *
+first_free(const struct jobs *js)
+{
+	const struct feature *busy = NULL;
+
+	list_each(it, tmp, &js->queue) {
+		struct job *j = list_entry(it, struct job, queue_link);
+		const struct feature *f = serial_feature(j);
+
+		if (!f || (f != busy && !feature_runs(js, f)))
+			return j;
+		busy = f;
+	}
+	return NULL;
+}
+
 /* Whose message is not on disk yet starts after the sync, which comes back here. */
 static struct job *
 first_startable(const struct jobs *js)
 {
-	struct job *j = list_first(&js->queue, struct job, queue_link);
+	struct job *j = js->short_of || !jobs_slot_free(js) ? NULL : first_free(js);
 
-	return j && !js->short_of && jobs_slot_free(js) && list_empty(&j->commits) ? j : NULL;
+	return j && list_empty(&j->commits) ? j : NULL;
 }
 
 static void
@@ -208,6 +255,7 @@ jobs_start_queued(struct jobs *js)
 {
 	struct plugins_wait *w;
 
+	reboot_running(js->reboot, js->running);
 	if (js->waiting || !first_startable(js))
 		return;
 	js->waiting = true;
@@ -363,13 +411,14 @@ jobs_report(const struct jobs *js)
 
 		if (j->worker)
 			(void)json_array_append_new(running, report_job(j));
-		else if (j->state == JOB_QUEUED)
+		else if (j->state == JOB_QUEUED || j->state == JOB_REBOOT)
 			(void)json_array_append_new(queued, report_job(j));
 		else if (j->state == JOB_ENDED)
 			(void)json_array_append_new(unconfirmed, report_job(j));
 	}
-	return json_pack("{s:o,s:o,s:o,s:b}", "running", running, "queued", queued, "unconfirmed",
-			 unconfirmed, "reserve", jobstore_has_reserve(js->store));
+	return json_pack("{s:o,s:o,s:o,s:b,s:b}", "running", running, "queued", queued, "unconfirmed",
+			 unconfirmed, "reserve", jobstore_has_reserve(js->store), "restart",
+			 reboot_due(js->reboot));
 }
 
 /* ---------------------------------------------------------------- table */
@@ -468,6 +517,9 @@ struct jobs *
 jobs_new(const struct dispatch_options *o, struct err *e)
 {
 	struct jobs *js = xcalloc(1, sizeof(*js));
+	const struct reboot_options ro = {
+		.base = o->base, .conf = o->conf, .gave_up = job_reboot_gave_up, .arg = js
+	};
 
 	js->base = o->base;
 	js->conf = o->conf;
@@ -482,6 +534,7 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	list_init(&js->notices);
 	js->by_id = map_new(NULL);
 	fill_agent(js);
+	js->reboot = reboot_new(&ro);
 	js->line = outbox_line_new(o->base, o->mds);
 	js->flush_timer = evtimer_new(o->base, on_flush, js);
 	js->folder_timer = evtimer_new(o->base, on_folders, js);
@@ -507,6 +560,7 @@ jobs_free(struct jobs *js)
 		return NULL;
 	plugins_wait_cancel(js->wait);
 	hostsock_free(js->hostsock);
+	js->reboot = reboot_free(js->reboot);
 	while (!list_empty(&js->all))
 		job_free(list_first(&js->all, struct job, link));
 	while (!list_empty(&js->notices))

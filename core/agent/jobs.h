@@ -27,6 +27,7 @@ struct mds;
 struct outbox_line;
 struct plugins;
 struct plugins_wait;
+struct reboot;
 struct err;
 
 /* The same numbers as SSM_KIND_* in ssm_plugin.h. */
@@ -65,6 +66,7 @@ struct jobs {
 	bool short_of; /* descriptors, processes, memory: no start until the timer */
 	struct plugins_wait *wait;
 	bool waiting; /* for the table of plugins, before queued jobs start */
+	struct reboot *reboot;
 };
 
 struct jobs *jobs_new(const struct dispatch_options *o, struct err *e);
@@ -75,7 +77,10 @@ void jobs_retry_now(struct jobs *js);
 void jobs_recover(struct jobs *js);
 struct job *jobs_find(const struct jobs *js, const char *id);
 
+/* For one more; never while the machine is to be restarted. */
 bool jobs_slot_free(const struct jobs *js);
+/* Another job of its feature runs, and the feature wants one at a time (SSM_F_SERIAL). */
+bool jobs_is_held(const struct job *j);
 bool jobs_queue_full(const struct jobs *js);
 /* Start what waits, as far as there are slots. */
 void jobs_start_queued(struct jobs *js);

@@ -14,6 +14,8 @@ struct event_base;
 struct conf;
 struct plugins;
 
+#define FEATURE_SERIAL (1u << 1) /* the same bit as SSM_F_SERIAL in ssm_plugin.h */
+
 struct feature { /* one row of the table; owned by it, valid until the next scan */
 	uint32_t kind, flags;
 	const char *name; /* as the descriptor has it, maybe with a final '*' */

@@ -129,9 +129,17 @@ worker_contain(struct worker *w)
 }
 
 bool
+worker_wants_reboot(const struct worker *w)
+{
+	return !w->parent && w->ended && !w->why && !w->cancelled && !job_has_final(w->job) &&
+		(w->result == STEP_REBOOT || w->result == STEP_REBOOT_AGAIN);
+}
+
+bool
 worker_ended_in_order(const struct worker *w)
 {
-	return w->ended && !w->cancelled && (w->parent || job_has_final(w->job));
+	return w->ended && !w->cancelled &&
+		(w->parent || job_has_final(w->job) || worker_wants_reboot(w));
 }
 
 void
@@ -182,10 +190,20 @@ no_result(const struct worker *w)
 	if (w->result < 0)
 		return xasprintf("the plugin '%s' failed: %s", w->plugin,
 				 strerror((int)-w->result));
-	if (w->result == STEP_REBOOT || w->result == STEP_REBOOT_AGAIN)
-		return xasprintf("the command asked for a restart of the machine (exit code 194): "
-				 "restart it and send what is left of the document again");
 	return xasprintf("the plugin '%s' ended without a result", w->plugin);
+}
+
+static void
+over_till_reboot(struct worker *w)
+{
+	struct job *j = w->job;
+
+	j->worker = NULL;
+	j->jobs->running--;
+	job_reboot(j, w->who.boot);
+	worker_free(w);
+	job_close_if_idle(j);
+	jobs_start_queued(j->jobs);
 }
 
 void
@@ -198,6 +216,10 @@ worker_check_over(struct worker *w)
 		nested_started(w);
 		nested_answer(w);
 		worker_check_over(w->parent);
+		return;
+	}
+	if (worker_wants_reboot(w)) {
+		over_till_reboot(w);
 		return;
 	}
 	if (!w->why && !job_has_final(w->job))
@@ -267,6 +289,8 @@ on_ready(void *arg, const struct proc_id *who)
 
 	if (w->cancelled)
 		return;
+	if (!w->parent)
+		w->job->starts++;
 	if (job_record(w->job, RECORD_STARTED, record, &c, SOON_NOW, &e) < 0)
 		worker_abandon(w, err_text(&e));
 }

@@ -109,6 +109,8 @@ void worker_set_timer(struct worker *w, int64_t ms);
 void worker_set_broker(struct worker *w);
 char *worker_work_dir(const struct worker *w); /* caller frees */
 void worker_end_steps(struct worker *w);
+/* It ended in order, and its job goes on after a restart of the machine. */
+bool worker_wants_reboot(const struct worker *w);
 bool worker_ended_in_order(const struct worker *w);
 void worker_contain(struct worker *w);
 void worker_check_over(struct worker *w);

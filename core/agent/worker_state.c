@@ -35,9 +35,23 @@ value_record(const char *key, const char *data, size_t len)
 		    : json_pack("{s:s,s:s}", "key", key, "base64", base64);
 }
 
+static bool
+same_member(const json_t *a, const json_t *b, const char *key)
+{
+	const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+
+	return x == y || json_equal(x, y);
+}
+
+/* What it has not said before is progress: it may be started as often again. */
 void
 job_take_value(struct job *j, const json_t *record)
 {
+	const json_t *old = json_object_get(j->values, json_str(record, "key", ""));
+
+	if (j->starts > 1 &&
+	    (!same_member(old, record, "data") || !same_member(old, record, "base64")))
+		j->starts = 1;
 	if (!j->values)
 		j->values = json_object();
 	(void)json_object_set(j->values, json_str(record, "key", ""),

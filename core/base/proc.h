@@ -65,6 +65,8 @@ int proc_signal(const struct proc_id *id, int sig);
 /* pidfd_open(2) by syscall; fd or -errno (-ENOSYS before Linux 5.3). */
 int proc_pidfd(pid_t pid);
 const char *proc_boot_id(void);
+/* What proc_boot_id() says from now on: a trial run restarts a machine of its own. */
+void proc_replace_boot_id(const char *id);
 
 /* Empty mask and SIG_DFL for every signal: first thing in main() of each program. */
 void proc_reset_signals(void);

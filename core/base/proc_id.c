@@ -23,16 +23,24 @@
 #define SYS_pidfd_open 434
 #endif
 
+/* Why global: it is one for all, and does not change while we run. */
+static char boot_id[40];
+
 const char *
 proc_boot_id(void)
 {
-	static char id[40];
 	autofree char *text = NULL;
 
-	if (id[0] == '\0' &&
+	if (boot_id[0] == '\0' &&
 	    fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text, NULL, NULL) == 0)
-		(void)snprintf(id, sizeof(id), "%s", text_trim(text));
-	return id;
+		proc_replace_boot_id(text_trim(text));
+	return boot_id;
+}
+
+void
+proc_replace_boot_id(const char *id)
+{
+	(void)snprintf(boot_id, sizeof(boot_id), "%.39s", id);
 }
 
 /* The space-separated field NUMBER (from 3 on) of TEXT, which begins with field 3. */

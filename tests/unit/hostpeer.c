@@ -239,6 +239,19 @@ touch(const struct peer *p, const char *name)
 	close(fd);
 }
 
+/* The work folder remembers. */
+static void
+end_once(struct peer *p, int result)
+{
+	const char *dir = json_str(json_object_get(p->hello, "info"), "work-dir", "");
+	autofree char *path = xasprintf("%s/once", dir);
+
+	if (access(path, F_OK) == 0)
+		return;
+	touch(p, "once");
+	end(p, result);
+}
+
 static void
 raw(const char *text)
 {
@@ -258,6 +271,8 @@ work_off(struct peer *p, const char *word, const char *arg)
 		reply(p, *arg ? arg : "{\"documentStatus\":\"Success\"}", true);
 	else if (IS("end"))
 		end(p, (int)n);
+	else if (IS("once"))
+		end_once(p, (int)n);
 	else if (IS("crash"))
 		(void)signal(SIGSEGV, SIG_DFL), (void)raise(SIGSEGV);
 	else if (IS("exit"))

@@ -11,7 +11,7 @@
  *   garbage badseq dup          ways to break the protocol  stored         wait until all is stored
  *   child                       leave a process behind      write:TEXT     to the step's stdout
  *   touch:NAME                  a file in the work folder   log:TEXT       a line for the agent
- *   burst:N                     N replies
+ *   burst:N                     N replies                   once:N     end:N the first time only
  *   noready diebefore failinit  before "ready", anywhere in the script
  */
 #ifndef TESTS_UNIT_HOSTPEER_H

@@ -27,6 +27,7 @@
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/proc.h"
 #include "core/base/strv.h"
 #include "core/conf/conf.h"
 #include "tests/unit/hostpeer.h"
@@ -165,6 +166,7 @@ static const struct feature features[] = {
 	{ 2, 0, "aws.ssm.cancelCommand.", NULL, "/Payload/CancelMessageId", "runCommand",
 	  "/p/runCommand.so", NULL },
 	{ 2, 0, "acme.topic", "/Payload/Name", NULL, "acme", "/p/acme.so", NULL },
+	{ 2, FEATURE_SERIAL, "acme.serial", NULL, NULL, "acme", "/p/acme.so", NULL },
 	{ 1, 0, "acme:*", NULL, NULL, "acme", "/p/acme.so", NULL },
 };
 static int refresh_ms = -1; /* < 0: at once */
@@ -999,7 +1001,7 @@ static const struct wrong_case {
 	{ "failinit", "the plugin 'runCommand' failed: it went wrong" },
 	{ "end:-5", "the plugin 'runCommand' failed: it went wrong" },
 	{ "end", "the plugin 'runCommand' ended without a result" },
-	{ "end:5", "the command asked for a restart of the machine" },
+	{ "end:5", "the machine is not restarted: this is a trial run" },
 	{ "garbage", "was ended: it broke the protocol: " },
 	{ "badseq", "was ended: it left out a message number" },
 	{ "close", "was ended: it closed its connection and went on" },
@@ -1491,6 +1493,172 @@ START_TEST(test_latency)
 }
 END_TEST
 
+/* --------------------------------------------------------------- reboot */
+
+static bool
+is_restart_due(void)
+{
+	autojson json_t *r = dispatch_report(dispatch);
+
+	return json_bool(r, "restart", false);
+}
+
+static bool
+has_restart(const void *arg)
+{
+	(void)arg;
+	return is_restart_due();
+}
+
+static size_t
+starts_of(unsigned n)
+{
+	autofree char *id = id_of(n);
+	autofree char *line = xasprintf("job '%s' starts", id);
+	size_t found = 0;
+
+	for (size_t i = 0; lines && lines[i]; i++)
+		found += says(lines[i], line);
+	return found;
+}
+
+/* A restart that does nothing. */
+static void
+set_reboot_command(void)
+{
+	dispatch_free(dispatch);
+	configure("Agent.RebootCommand=/bin/true");
+	open_dispatch();
+}
+
+static void
+new_boot(const char *id)
+{
+	dispatch_free(dispatch);
+	proc_replace_boot_id(id);
+	open_dispatch();
+}
+
+/* With the same boot it waits on, and nothing else starts; with another one it goes on. */
+START_TEST(test_reboot)
+{
+	set_reboot_command();
+	command(1, "reply once:5 final");
+	until(has_restart, NULL);
+	command(2, "final");
+	until_sent(2, 'a', 1);
+	let_pass(300);
+	ck_assert_uint_eq(reported("running"), 0);
+	ck_assert_uint_eq(reported("queued"), 2);
+	restart();
+	let_pass(300);
+	ck_assert(is_restart_due());
+	ck_assert_uint_eq(reported("queued"), 2);
+	ck_assert_uint_eq(starts_of(1), 1);
+	new_boot("second");
+	until_idle();
+	ck_assert(!is_restart_due());
+	ck_assert_uint_eq(starts_of(1), 2);
+	ck_assert_uint_eq(starts_of(2), 1);
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+	ck_assert_str_eq(last_reply(2), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
+/* Three starts without anything new are enough. */
+START_TEST(test_reboot_for_ever)
+{
+	char boot[] = "boot 0";
+
+	set_reboot_command();
+	command(1, "put:k=same end:5");
+	for (size_t i = 1; i <= 3; i++) {
+		until(has_restart, NULL);
+		ck_assert_uint_eq(starts_of(1), i);
+		boot[5]++;
+		new_boot(boot);
+	}
+	until_idle();
+	ck_assert_uint_eq(starts_of(1), 3);
+	ck_assert(says(last_reply(1), "\"notice\":\"Failed\""));
+	ck_assert(says(last_reply(1), "3 times (exit code 194)"));
+}
+END_TEST
+
+START_TEST(test_reboot_cancelled)
+{
+	set_reboot_command();
+	command(1, "once:4 final");
+	until(has_restart, NULL);
+	cancel(2, 1);
+	until_idle();
+	ck_assert(says(last_reply(1), "\"notice\":\"Cancelled\""));
+	new_boot("second");
+	let_pass(300);
+	ck_assert_uint_eq(starts_of(1), 1);
+}
+END_TEST
+
+/* What runs may go on; a restart of the agent forgets neither. */
+START_TEST(test_reboot_waits)
+{
+	set_reboot_command();
+	command(1, "cancel final");
+	until_running(1);
+	command(2, "once:5 final");
+	until(has_restart, NULL);
+	let_pass(200);
+	ck_assert_uint_eq(reported("running"), 1);
+	cancel(3, 1);
+	until_sent(1, 'r', 2);
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
+/* Where it cannot be done the command fails with the reason, and work goes on. */
+START_TEST(test_reboot_impossible)
+{
+	command(1, "once:5 final");
+	until(has_restart, NULL);
+	command(2, "final");
+	until_idle();
+	ck_assert(says(last_reply(1), "\"notice\":\"Failed\""));
+	ck_assert(says(last_reply(1), "Agent.RebootCommand is not set"));
+	ck_assert_str_eq(last_reply(2), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
+/* A host that died after it asked has not asked in order. */
+START_TEST(test_reboot_unasked)
+{
+	command(1, "reply crash");
+	until_idle();
+	new_boot("second");
+	let_pass(300);
+	ck_assert_uint_eq(starts_of(1), 1);
+}
+END_TEST
+
+/* SSM_F_SERIAL: one at a time; others pass. */
+START_TEST(test_serial)
+{
+	deliver(message(1, "acme.serial", "{\"script\":\"cancel final\"}"));
+	until_running(1);
+	deliver(message(2, "acme.serial", "{\"script\":\"final\"}"));
+	deliver(message(3, "acme.serial", "{\"script\":\"final\"}"));
+	command(4, "final");
+	until_sent(4, 'r', 2);
+	let_pass(200);
+	ck_assert_uint_eq(reported("queued"), 2);
+	ck_assert_uint_eq(starts_of(2) + starts_of(3), 0);
+	cancel(5, 1);
+	until_idle();
+	ck_assert_uint_eq(starts_of(2) + starts_of(3), 2);
+	ck_assert_str_eq(last_reply(2), "{\"documentStatus\":\"Success\"}");
+	ck_assert_str_eq(last_reply(3), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
 int
 main(int argc, char **argv)
 {
@@ -1545,6 +1713,13 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_no_plugin_any_more);
 	tcase_add_test(t, test_two_hundred);
 	tcase_add_test(t, test_latency);
+	tcase_add_test(t, test_reboot);
+	tcase_add_test(t, test_reboot_for_ever);
+	tcase_add_test(t, test_reboot_cancelled);
+	tcase_add_test(t, test_reboot_waits);
+	tcase_add_test(t, test_reboot_impossible);
+	tcase_add_test(t, test_reboot_unasked);
+	tcase_add_test(t, test_serial);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
