@@ -204,10 +204,11 @@ files_ready_line(const struct sandbox *sb)
 	autofree char *ecs = xasprintf("%s%ssandbox", url, ECS_PATH);
 
 	return json_pack("{s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
-			 "pid", (int)getpid(), "tls_port", (int)server_tls_port(sb->server), "port", (int)server_port(sb->server), "endpoint", url,
-			 "ssm", url, "ec2messages", url, "imds", url, "ecs_full_uri", ecs,
-			 "control", control, "journal", journal, "root", sb->set.root, "aws", aws,
-			 "instance", sb->set.instance, "region", sb->set.region);
+			 "pid", (int)getpid(), "port", (int)server_port(sb->server), "tls_port",
+			 (int)server_tls_port(sb->server), "endpoint", url, "ssm", url,
+			 "ec2messages", url, "imds", url, "ecs_full_uri", ecs, "control", control,
+			 "journal", journal, "root", sb->set.root, "aws", aws, "instance",
+			 sb->set.instance, "region", sb->set.region);
 }
 
 void
