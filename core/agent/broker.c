@@ -363,6 +363,7 @@ run_transfer(struct request *r, char *const *headers, struct err *e)
 	json_object_set_new(q, "headers", lines);
 	json_object_set_new(q, "ca_file", json_string(conf_str(conf, "Net.CaFile")));
 	json_object_set_new(q, "proxy", json_string(conf_str(conf, "Net.Proxy")));
+	json_object_set_new(q, "no_proxy", json_string(conf_str(conf, "Net.NoProxy")));
 	r->transfer = transfer_start(r->client->broker->base, "/proc/self/exe", q, r->fd,
 				     on_transfer, r, e);
 	return r->transfer ? 0 : -EIO;
