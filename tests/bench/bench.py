@@ -7,6 +7,7 @@ Nothing here passes or fails by a figure: it prints a table. Options by environm
 BENCH_DIR=DIR      where the state lies (a real file system; /var/tmp)
 BENCH_COUNT=N      commands one after another (100)
 BENCH_BATCH=N      commands queued at once (200)
+BENCH_CRASHES=N    steps of a plugin that leaks and crashes, beside commands of others (1000)
 BENCH_INSTALL=no   leave out the installed size
 BENCH_KEEP=1       keep the folder
 """
@@ -19,12 +20,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SRC, BUILD = os.environ["top_srcdir"], os.environ["top_builddir"]
 FLAGS = os.environ.get("BENCH_FLAGS", "")
 COUNT = int(os.environ.get("BENCH_COUNT", "100"))
 BATCH = int(os.environ.get("BENCH_BATCH", "200"))
+CRASHES = int(os.environ.get("BENCH_CRASHES", "1000"))
 STARTS = 10
 MIB = 1 << 20
 MEMORY_FS = ("tmpfs", "ramfs")
@@ -48,6 +51,9 @@ GOALS = {
     "written per command": ("12 KB", "50-78 KB"),
     "written per command, device": ("12 KB", "50-78 KB"),
     "files kept per command": ("3", "5"),
+    "beside as many that succeed, p50": ("", ""),
+    "beside those that crash, p50": ("", ""),
+    "agent's growth by crashes, private": ("", ""),
     "installed, agent": ("1.5 MB", "113 MB"),
     "installed, with SDK and sandbox": ("", ""),
 }
@@ -168,6 +174,13 @@ def device_written(path):
     return int(text.split()[6]) * 512 if text else None
 
 
+def add_plugin(work, name):
+    to = work + "/plugins/" + os.path.basename(name)
+    shutil.copy(BUILD + "/" + name, to + ".new")
+    os.chmod(to + ".new", 0o644)
+    os.rename(to + ".new", to)
+
+
 # ------------------------------------------------------------ sandbox, agent
 
 class Sandbox:
@@ -283,7 +296,8 @@ def bench_life(agent, base):
         time.sleep(0.2)
         stops.append(agent.stop())
     row("start -> first poll, fresh", "%.1f ms" % fresh, "%.1f" % (fresh / base))
-    row("start -> first poll, warm", "%.1f ms" % rank(starts, 50), "%.1f" % (rank(starts, 50) / base))
+    row("start -> first poll, warm", "%.1f ms" % rank(starts, 50),
+        "%.1f" % (rank(starts, 50) / base))
     row("stop", "%.1f ms" % rank(stops, 50), "%.1f" % (rank(stops, 50) / base))
 
 
@@ -370,6 +384,47 @@ def bench_output(agent, base):
     row("20 MiB of output", "%.2f s" % rank(took, 50), "%.0f" % (rank(took, 50) * 1000 / base))
 
 
+CRASH = {"schemaVersion": "2.2",
+         "mainSteps": [{"action": "zoo:crash", "name": "a", "inputs": {}}]}
+LIKE_CRASH = {"schemaVersion": "2.2",
+              "mainSteps": [{"action": "probe:spawn", "name": "a", "inputs": {"sh": "true"}}]}
+
+
+def beside(agent, content, count, status):
+    """p50 of commands that are run one by one while COUNT commands of another kind are, too."""
+    left = [count]
+
+    def others():
+        while left[0] > 0:
+            answer = agent.sandbox.ask("queue", content=content, wait_ms=120000)
+            if answer["statuses"] != {status: 1}:
+                die("a step that was to end %s: %s" % (status, answer["statuses"]))
+            left[0] -= 1
+
+    thread = threading.Thread(target=others)
+    timings = []
+    thread.start()
+    while thread.is_alive():
+        timings += agent.sandbox.run("echo hello")["invocations"]
+    thread.join()
+    if left[0] > 0:
+        die("not all of the other commands were run")
+    settle(agent)
+    return rank([(t["final_us"] - t["delivered_us"]) / 1000.0 for t in timings], 50)
+
+
+def bench_hostile(agent, base):
+    settle(agent)
+    add_plugin(agent.work, "tests/zoo/.libs/crash.so")
+    add_plugin(agent.work, "tests/zoo/.libs/probe.so")
+    quiet = beside(agent, LIKE_CRASH, min(CRASHES, 100), "Success")
+    before = memory([agent.pid])[0]
+    p50 = beside(agent, CRASH, CRASHES, "Failed")
+    row("beside as many that succeed, p50", "%.2f ms" % quiet, "%.1f" % (quiet / base))
+    row("beside those that crash, p50", "%.2f ms" % p50, "%.1f" % (p50 / base))
+    row("agent's growth by crashes, private", "%.2f MB" % ((memory([agent.pid])[0] - before) / 1e6))
+
+
 def size_of(path):
     return sum(os.lstat(os.path.join(where, f)).st_size
                for where, _, files in os.walk(path) for f in files)
@@ -411,9 +466,8 @@ def print_table(kind, spawn, curl):
 def measure(work, kind):
     os.mkdir(work + "/plugins")
     os.mkdir(work + "/root")
-    shutil.copy(BUILD + "/plugins/runCommand/.libs/runCommand.so", work + "/plugins")
     os.chmod(work + "/plugins", 0o755)
-    os.chmod(work + "/plugins/runCommand.so", 0o644)
+    add_plugin(work, "plugins/runCommand/.libs/runCommand.so")
     sandbox = Sandbox(work)
     agent = Agent(work, sandbox)
     try:
@@ -424,6 +478,7 @@ def measure(work, kind):
         bench_one_by_one(agent, spawn)
         bench_batch(agent, spawn[0])
         bench_output(agent, spawn[0])
+        bench_hostile(agent, spawn[0])
         agent.stop()
         if os.environ.get("BENCH_INSTALL") != "no":
             bench_installed(work)
