@@ -545,9 +545,7 @@ add_spawn_tests(TCase *t)
 	tcase_add_loop_test(t, test_descriptors_cross, 0, 2);
 	tcase_add_loop_test(t, test_descriptors_share, 0, 2);
 	tcase_add_loop_test(t, test_nothing_leaks, 0, 2);
-	tcase_add_loop_test(t, test_failures, 0, 2);
 	tcase_add_test(t, test_fork_failures);
-	tcase_add_loop_test(t, test_search, 0, 2);
 	tcase_add_test(t, test_cgroup_gets_a_zero);
 	tcase_add_test(t, test_terminal);
 	tcase_add_test(t, test_user);
@@ -570,6 +568,13 @@ main(void)
 	tcase_add_test(t, test_strange_name);
 	tcase_add_test(t, test_pidfd);
 	tcase_add_test(t, test_reset_signals);
+	suite_add_tcase(s, t);
+	/* Under valgrind a vfork is a fork, which cannot tell that exec failed. */
+	t = tcase_create("errors of exec");
+	tcase_set_tags(t, "vfork");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, test_failures, 0, 2);
+	tcase_add_loop_test(t, test_search, 0, 2);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
