@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/host/sink.c at every border: head, line and tail, however the bytes come. What is expected is
- * put together here from the bytes that were written. */
+/* core/host/sink.c at every border: head, line and tail, however the bytes come. What is expected
+ * is put together here from the bytes that were written. */
 #include <config.h>
 
 #include <check.h>
