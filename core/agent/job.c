@@ -251,13 +251,6 @@ job_enqueue(struct job *j)
 	js->queued++;
 }
 
-/* For want of something that others use up just now. */
-static bool
-may_pass(int code)
-{
-	return code == -EAGAIN || code == -ENOMEM || code == -EMFILE || code == -ENFILE;
-}
-
 /* MESSAGE into the journal; false: it cannot be kept. */
 static bool
 store_message(struct job *j, json_t *record, struct err *e)
@@ -303,7 +296,7 @@ job_take(struct jobs *js, const char *id, const struct envelope *env)
 	rand_uuid4(j->notice_id);
 	record = message_record(j, env);
 	stored_ok = store_message(j, record, &e);
-	if (!stored_ok && may_pass(e.code)) {
+	if (!stored_ok && err_may_pass(e.code)) {
 		log_warn("jobs", "job '%s' is left at the service: %s", id, err_text(&e));
 		if (j->state == JOB_NEW)
 			job_free(j);
@@ -403,7 +396,7 @@ is_stale(const struct job *j, struct err *e)
 static bool
 try_later(struct job *j, int code)
 {
-	if (!may_pass(code) || ++j->tries > TRIES_MAX)
+	if (!err_may_pass(code) || ++j->tries > TRIES_MAX)
 		return false;
 	j->state = JOB_QUEUED;
 	list_append(j->jobs->queue.next, &j->queue_link); /* before the first */

@@ -45,21 +45,25 @@ reply_text(const json_t *record, size_t *ret_len)
 }
 
 /* Replies are read back when their turn comes: in memory they would add up while the service is
- * away. */
-static char *
-outbox_payload(void *arg, const struct outbox_item *item, size_t *ret_len)
+ * away. Before the final one the file knows which of the others were taken: an agent after us must
+ * not send them behind it. */
+static int
+outbox_payload(void *arg, const struct outbox_item *item, char **ret, size_t *ret_len)
 {
 	struct job *j = arg;
 	autojson json_t *record = NULL;
-	char *text;
+	struct err e = { 0 };
 
 	if (item->at == AT_NOTICE) {
-		text = jobs_notice_text(j->jobs, j->received_ms, "InProgress", "");
-		*ret_len = strlen(text);
-		return text;
+		*ret = jobs_notice_text(j->jobs, j->received_ms, "InProgress", "");
+		*ret_len = strlen(*ret);
+		return 0;
 	}
-	record = jobstore_read(j->jobs->store, j->id, item->at, NULL, NULL);
-	return record ? reply_text(record, ret_len) : NULL;
+	if (item->final && j->journal && list_empty(&j->commits))
+		journal_flush(j->journal);
+	record = jobstore_read(j->jobs->store, j->id, item->at, NULL, &e);
+	*ret = record ? reply_text(record, ret_len) : NULL;
+	return *ret ? 0 : e.code < 0 ? e.code : -EBADMSG;
 }
 
 /* Not synced: when it is lost, the reply is sent once more, by its old id. */

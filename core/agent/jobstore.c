@@ -454,6 +454,12 @@ journal_sync(struct journal *j, struct err *e)
 	return r < 0 ? failed(e, r, "write", j->id) : 0;
 }
 
+void
+journal_flush(struct journal *j)
+{
+	(void)journal_write(j);
+}
+
 int
 journal_result(const struct journal *j)
 {

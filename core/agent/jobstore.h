@@ -68,6 +68,9 @@ int64_t journal_size(const struct journal *j);
 /* Make all that was appended durable (one fdatasync; a new folder and its parent are synced too).
  * When it fails, what was appended since the last sync is gone. */
 int journal_sync(struct journal *j, struct err *e);
+/* Write what is in memory, without a sync: the end of the process does not undo it. Not while
+ * somebody waits for the result of a sync. */
+void journal_flush(struct journal *j);
 /* All dirty journals: one wait for all of them. The result of each is journal_result() until its
  * next sync. */
 int jobstore_sync_all(struct jobstore *s, struct err *e);

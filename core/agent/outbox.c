@@ -16,10 +16,13 @@
 
 #include "core/aws/mds.h"
 #include "core/base/clock.h"
+#include "core/base/err.h"
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/net/retry.h"
+
+#define UNREAD_MS 1000 /* until a text that could not be read is tried again */
 
 struct outbox_line {
 	struct mds *mds;
@@ -192,9 +195,9 @@ settle(struct outbox *o, const char *why)
 		log_warn("outbox", "reply %s to message '%s' is dropped: %s", pub.reply_id,
 			 o->message_id, why);
 	item_free(it);
+	o->ops->done(o->arg, &pub, why);
 	if (!pub.final)
 		pump(o);
-	o->ops->done(o->arg, &pub, why);
 }
 
 static bool
@@ -306,12 +309,15 @@ send_first(struct outbox *o)
 {
 	struct item *it = first_item(o);
 	autofree char *read = NULL;
-	const char *payload = it->payload;
 	size_t len = it->len;
+	int r = it->payload ? 0 : o->ops->payload(o->arg, &it->pub, &read, &len);
+	const char *payload = it->payload ? it->payload : read;
 
-	if (!payload)
-		payload = read = o->ops->payload(o->arg, &it->pub, &len);
-	if (!payload) {
+	if (err_may_pass(r) && !is_expired(o)) {
+		wait_alone(o, UNREAD_MS);
+		return;
+	}
+	if (r < 0) {
 		settle(o, "its text cannot be read from the journal");
 		return;
 	}

@@ -27,8 +27,9 @@ struct outbox_item {
 	int64_t at; /* the owner's mark for the payload */
 };
 struct outbox_ops {
-	/* The payload of an item that was added without one. Caller frees; NULL: it is lost. */
-	char *(*payload)(void *arg, const struct outbox_item *item, size_t *ret_len);
+	/* The payload of an item that was added without one; caller frees. An error that may pass
+	 * (err.h) is tried again, with any other it is lost. */
+	int (*payload)(void *arg, const struct outbox_item *item, char **ret, size_t *ret_len);
 	/* The service took it (WHY NULL) or it was dropped. ITEM is valid for the call; the outbox
 	 * may be freed in it when ITEM is final. */
 	void (*done)(void *arg, const struct outbox_item *item, const char *why);

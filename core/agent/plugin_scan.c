@@ -338,16 +338,35 @@ may_read(struct plugins *p, const char *folder, int fd, int error)
 	return e.code == 0;
 }
 
+/* Short of descriptors or memory: what was found before counts on. */
+static void
+keep_files(struct plugins *p, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	list_each(it, tmp, &p->files) {
+		struct plugin_file *f = list_entry(it, struct plugin_file, link);
+
+		if (strncmp(f->path, folder, len) == 0 && f->path[len] == '/')
+			f->on_disk = true;
+	}
+}
+
 static void
 scan_folder(struct plugins *p, const char *folder)
 {
 	autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = fd < 0 ? errno : 0, n;
 	struct dirent **entries = NULL;
-	int n;
 
-	if (!may_read(p, folder, fd, fd < 0 ? errno : 0))
-		return;
-	n = scandir(folder, &entries, is_candidate, alphasort);
+	if (may_read(p, folder, fd, error)) {
+		n = scandir(folder, &entries, is_candidate, alphasort);
+		error = n < 0 ? errno : 0;
+	} else {
+		n = 0;
+	}
+	if (err_may_pass(-error))
+		keep_files(p, folder);
 	for (int i = 0; i < n; i++) {
 		if (i < FILES_MAX)
 			look_at(p, folder, entries[i]->d_name);

@@ -87,6 +87,12 @@ err_prefix(struct err *e, const char *fmt, ...)
 	return err_set(e, old.code, "%s: %s", head.text, err_text(&old));
 }
 
+bool
+err_may_pass(int code)
+{
+	return code == -EAGAIN || code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+}
+
 const char *
 err_text(const struct err *e)
 {

@@ -3,6 +3,8 @@
 #ifndef SSM_BASE_ERR_H
 #define SSM_BASE_ERR_H
 
+#include <stdbool.h>
+
 struct err {
 	int code;	/* 0, or the negative errno that was returned */
 	char text[512]; /* one sentence without newline, naming object, cause, remedy */
@@ -14,6 +16,10 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 
 /* Put "PREFIX: " before the text that E holds already; keeps and returns its code. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether CODE (a negative errno) is a want of something that others use up just now: memory,
+ * descriptors, processes. Later it may do. */
+bool err_may_pass(int code);
 
 /* The text, or strerror of the code, or "no error"; never NULL. Valid until E changes. */
 const char *err_text(const struct err *e);

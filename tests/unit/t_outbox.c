@@ -119,14 +119,20 @@ struct owner {
 	int dropped;
 };
 
-static char *
-payload_of(void *arg, const struct outbox_item *item, size_t *ret_len)
+static int unreadable; /* what the next readings fail with */
+
+static int
+payload_of(void *arg, const struct outbox_item *item, char **ret, size_t *ret_len)
 {
-	char *text = item->at < 0 ? NULL : xasprintf("read%d", (int)item->at);
+	int code = item->at < 0 ? -EIO : unreadable;
 
 	(void)arg;
-	*ret_len = text ? strlen(text) : 0;
-	return text;
+	if (code < 0)
+		unreadable = 0;
+	else
+		*ret = xasprintf("read%d", (int)item->at);
+	*ret_len = *ret ? strlen(*ret) : 0;
+	return code;
 }
 
 static void
@@ -248,7 +254,7 @@ START_TEST(test_order)
 	add(o, "F", "4");
 	add(o, "z", "behind"); /* nothing behind a final one */
 	until_over(&o, 1);
-	ck_assert_str_eq(sbuf_str(&journal), "m:1 m:2 ok-a m:read3 ok-b m:4 ok-c ok-F! ");
+	ck_assert_str_eq(sbuf_str(&journal), "m:1 ok-a m:2 ok-b m:read3 ok-c m:4 ok-F! ");
 	ck_assert_uint_eq(most_in_flight, 1);
 	owner_free(o);
 }
@@ -314,6 +320,21 @@ START_TEST(test_lost_payload)
 }
 END_TEST
 
+/* Short of descriptors, a reply is not lost: it is read again. */
+START_TEST(test_unread_payload)
+{
+	struct owner *o = owner_new("m");
+
+	unreadable = -EMFILE;
+	add_read(o, "a", 1);
+	add(o, "F", "2");
+	ck_assert_str_eq(sbuf_str(&journal), "");
+	until_over(&o, 1);
+	ck_assert_str_eq(sbuf_str(&journal), "m:read1 ok-a m:2 ok-F! ");
+	owner_free(o);
+}
+END_TEST
+
 static unsigned failures;
 static enum outcome failure;
 
@@ -357,7 +378,7 @@ START_TEST(test_refused)
 	add(o, "a", "1");
 	add(o, "F", "2");
 	until_over(&o, 1);
-	ck_assert_str_eq(sbuf_str(&journal), "m:1 m:2 drop-a ok-F! ");
+	ck_assert_str_eq(sbuf_str(&journal), "m:1 drop-a m:2 ok-F! ");
 	owner_free(o);
 }
 END_TEST
@@ -493,6 +514,7 @@ main(void)
 	tcase_add_test(t, test_pause);
 	tcase_add_test(t, test_forget);
 	tcase_add_test(t, test_lost_payload);
+	tcase_add_test(t, test_unread_payload);
 	tcase_add_loop_test(t, test_again, 0, 3);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_expiry);
