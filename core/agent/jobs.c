@@ -417,8 +417,8 @@ jobs_report(const struct jobs *js)
 			(void)json_array_append_new(unconfirmed, report_job(j));
 	}
 	return json_pack("{s:o,s:o,s:o,s:b,s:b}", "running", running, "queued", queued,
-			 "unconfirmed", unconfirmed, "reserve", jobstore_has_reserve(js->store), "restart",
-			 reboot_due(js->reboot));
+			 "unconfirmed", unconfirmed, "reserve", jobstore_has_reserve(js->store),
+			 "restart", reboot_due(js->reboot));
 }
 
 /* ---------------------------------------------------------------- table */

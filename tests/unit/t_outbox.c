@@ -25,6 +25,7 @@ static unsigned in_flight, most_in_flight;
 enum outcome {
 	TAKEN,
 	AWAY,
+	LATER,
 	BUSY, /* throttled */
 	AUTH,
 	FIVE_HUNDRED,
@@ -54,6 +55,11 @@ call_done(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct aws_reply replies[] = {
 		[TAKEN] = { .status = 200, .text = "" },
+		[LATER] = { .result = -EREMOTEIO,
+			    .status = 503,
+			    .text = "later",
+			    .retry = RETRY_TRANSPORT,
+			    .retry_after_ms = 1500 },
 		[AWAY] = { .result = -ECONNREFUSED, .text = "away", .retry = RETRY_TRANSPORT },
 		[BUSY] = { .result = -EREMOTEIO,
 			   .status = 429,
@@ -422,6 +428,37 @@ while_away(const char *message_id, const char *payload)
 	return is_away ? AWAY : TAKEN;
 }
 
+static enum outcome
+later_once(const char *message_id, const char *payload)
+{
+	(void)message_id;
+	(void)payload;
+	return ++tries == 1 ? LATER : TAKEN;
+}
+
+/* A network that comes back cuts waits short, but not the one that the service asked for. */
+START_TEST(test_kick_keeps_retry_after)
+{
+	struct owner *o = owner_new("m");
+	int64_t begun = clock_mono_ms();
+
+	outcome_of = later_once;
+	tries = 0;
+	add(o, "F", "1");
+	while (tries == 0)
+		run_ms(5);
+	run_ms(50);
+	for (int i = 0; i < 5; i++) {
+		outbox_line_kick(line);
+		run_ms(20);
+	}
+	until_over(&o, 1);
+	ck_assert_uint_eq(tries, 2);
+	ck_assert_int_ge(clock_mono_ms() - begun, 1400);
+	owner_free(o);
+}
+END_TEST
+
 /* While the service is away a hundred rows make one request at a time, and all go on when it is
  * back. */
 START_TEST(test_one_tries_for_all)
@@ -519,6 +556,7 @@ main(void)
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_expiry);
 	tcase_add_test(t, test_one_tries_for_all);
+	tcase_add_test(t, test_kick_keeps_retry_after);
 	tcase_add_test(t, test_one_bad_row);
 	tcase_add_test(t, test_prober_freed);
 	suite_add_tcase(s, t);
