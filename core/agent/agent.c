@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/agent/broker.h"
+#include "core/agent/cgroup.h"
 #include "core/agent/ctl.h"
 #include "core/agent/dispatch.h"
 #include "core/agent/health.h"
@@ -51,6 +52,8 @@ struct agent {
 	struct signals *signals;
 	struct netwatch *netwatch;
 	struct notify *notify;
+	struct cgroup *cgroup;
+	struct err no_cgroup; /* why there is none */
 	int lock_fd;
 	struct http *http;
 	struct imds *imds;
@@ -316,6 +319,7 @@ open_service(struct agent *a, struct err *e)
 	a->broker = broker_new(a->base, a->conf, a->aws);
 	d.mds = a->mds;
 	d.broker = a->broker;
+	d.cgroup = a->cgroup;
 	a->dispatch = dispatch_new(&d, e);
 	return a->dispatch ? 0 : e->code;
 }
@@ -383,7 +387,11 @@ status(const struct agent *a)
 		.plugins = plugins,
 	};
 
-	return status_report(&facts);
+	json_t *all = status_report(&facts);
+
+	put(all, "cgroup", a->cgroup ? cgroup_path(a->cgroup) : "");
+	put(all, "no_cgroup", a->cgroup ? "" : err_text(&a->no_cgroup));
+	return all;
 }
 
 static json_t *
@@ -484,6 +492,21 @@ take_boot_id(const struct conf *conf)
 		proc_replace_boot_id(text_trim(id));
 }
 
+static void
+open_cgroup(struct agent *a)
+{
+	if (conf_bool(a->conf, "Agent.Cgroups"))
+		a->cgroup = cgroup_open("/proc", &a->no_cgroup);
+	else
+		(void)err_set(&a->no_cgroup, -EACCES, "Agent.Cgroups = no");
+	if (a->cgroup)
+		log_debug("agent", "commands get control groups below '%s'",
+			  cgroup_path(a->cgroup));
+	else
+		log_debug("agent", "commands get no control groups: %s",
+			  err_text(&a->no_cgroup));
+}
+
 static int
 start(struct agent *a, struct err *e)
 {
@@ -493,6 +516,7 @@ start(struct agent *a, struct err *e)
 	if (r < 0)
 		return r;
 	take_boot_id(a->conf);
+	open_cgroup(a);
 	a->signals = signals_new(a->base, sigs, on_signal, a, e);
 	if (!a->signals)
 		return e->code;
@@ -536,6 +560,7 @@ stop(struct agent *a)
 	json_decref(a->info);
 	free(a->poll_error);
 	mem_cleanup_fd(&a->lock_fd);
+	cgroup_free(a->cgroup);
 	notify_free(a->notify);
 	event_base_free(a->base);
 }

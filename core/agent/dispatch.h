@@ -13,6 +13,7 @@ struct conf;
 struct mds;
 struct plugins;
 struct broker;
+struct cgroup;
 struct dispatch;
 
 struct dispatch_options {
@@ -21,6 +22,7 @@ struct dispatch_options {
 	struct mds *mds;
 	struct plugins *plugins;
 	struct broker *broker;
+	struct cgroup *cgroup; /* below which jobs get groups of their own, or NULL */
 	const char *instance_id;
 	const char *state_path;
 	json_t *info; /* members of info{} of every host; borrowed */

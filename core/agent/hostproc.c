@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/agent/cgroup.h"
 #include "core/agent/hostlog.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
@@ -286,6 +287,16 @@ environment(const char *job_id)
 	return env;
 }
 
+/* Before it is greeted, so before it starts anything. */
+static void
+enter_group(const struct hostproc *h, const struct hostproc_spec *spec)
+{
+	struct err e = { 0, "" };
+
+	if (spec->cgroup && cgroup_enter(spec->cgroup, spec->job_id, h->id.pid, &e) < 0)
+		log_warn("jobs", "job '%s': %s", spec->job_id, err_text(&e));
+}
+
 static int
 spawn(struct hostproc *h, const struct conf *conf, const struct hostproc_spec *spec, int theirs,
       struct err *e)
@@ -316,8 +327,10 @@ spawn(struct hostproc *h, const struct conf *conf, const struct hostproc_spec *s
 		(void)waitpid(pid, NULL, 0);
 		return -EMFILE;
 	}
-	return proc_identify(pid, &h->id) < 0 ? err_set(e, -ESRCH, "the host has no /proc entry")
-					      : 0;
+	if (proc_identify(pid, &h->id) < 0)
+		return err_set(e, -ESRCH, "the host has no /proc entry");
+	enter_group(h, spec);
+	return 0;
 }
 
 static void

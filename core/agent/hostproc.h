@@ -10,6 +10,7 @@
 #include "core/ipc/ipc.h"
 
 struct event_base;
+struct cgroup;
 struct conf;
 struct hostproc;
 
@@ -20,7 +21,8 @@ struct hostproc_spec {
 	json_t *hello;
 	const void *body; /* message or inputs */
 	size_t body_len;
-	const int *fds; /* stdout, stderr of steps */
+	struct cgroup *cgroup; /* its group is made, or NULL */
+	const int *fds;	       /* stdout, stderr of steps */
 	size_t fd_count;
 };
 struct hostproc_ops {
@@ -62,8 +64,10 @@ void hostproc_status_text(int status, char *ret, size_t size);
  * 30 s); never called from within. HOST's pid 0: there was none. */
 typedef void contain_done_fn(void *arg, int left);
 struct contain;
-struct contain *contain_start(struct event_base *base, const char *job_id,
+struct contain *contain_start(struct event_base *base, struct cgroup *cgroup, const char *job_id,
 			      const struct proc_id *host, contain_done_fn *done, void *arg);
+/* Once, and how many there were: while the host lives its children's children are known as such. */
+int contain_once(struct cgroup *cgroup, const char *job_id, const struct proc_id *host);
 void contain_cancel(struct contain *c); /* NULL is fine */
 
 #endif

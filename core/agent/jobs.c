@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "core/agent/cgroup.h"
 #include "core/agent/dispatch.h"
 #include "core/agent/hostsock.h"
 #include "core/agent/job.h"
@@ -145,6 +146,7 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	js->tidy_soon = false;
+	cgroup_tidy(js->cgroup);
 	if (jobstore_flush(js->store, &e) < 0)
 		log_warn("jobs", "%s", err_text(&e));
 	if (js->finished >= PRUNE_JOBS || clock_mono_ms() - js->pruned_ms >= PRUNE_MS)
@@ -526,6 +528,7 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	js->mds = o->mds;
 	js->plugins = o->plugins;
 	js->broker = o->broker;
+	js->cgroup = o->cgroup;
 	js->info = o->info;
 	list_init(&js->all);
 	list_init(&js->queue);

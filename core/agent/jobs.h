@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 
 struct broker;
+struct cgroup;
 struct conf;
 struct dispatch_options;
 struct event;
@@ -67,6 +68,7 @@ struct jobs {
 	struct plugins_wait *wait;
 	bool waiting; /* for the table of plugins, before queued jobs start */
 	struct reboot *reboot;
+	struct cgroup *cgroup; /* NULL: containment by /proc */
 };
 
 struct jobs *jobs_new(const struct dispatch_options *o, struct err *e);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/agent/broker.h"
+#include "core/agent/cgroup.h"
 #include "core/agent/hostsock.h"
 #include "core/agent/job.h"
 #include "core/base/clock.h"
@@ -125,7 +126,8 @@ on_contained(void *arg, int left)
 void
 worker_contain(struct worker *w)
 {
-	w->contain = contain_start(w->job->jobs->base, w->id, &w->who, on_contained, w);
+	w->contain = contain_start(w->job->jobs->base, w->job->jobs->cgroup, w->id, &w->who,
+				   on_contained, w);
 }
 
 bool
@@ -471,6 +473,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!w->cancelled)
 		w->timed_out = true;
+	/* What its children started is known as theirs only while it lives. */
+	if (w->host)
+		(void)contain_once(w->job->jobs->cgroup, w->id, &w->who);
 	worker_abandon(w, "it did not end in time");
 }
 
@@ -554,7 +559,10 @@ info_of(const struct worker *w, const struct worker_spec *spec)
 {
 	json_t *info = w->job->jobs->info ? json_copy(w->job->jobs->info) : json_object();
 	autofree char *dir = worker_work_dir(w);
+	autofree char *procs = cgroup_command_procs(w->job->jobs->cgroup, w->id);
 
+	if (procs)
+		(void)json_object_set_new(info, "cgroup-procs", json_string(procs));
 	(void)json_object_set_new(info, "job-id", json_string(w->id));
 	(void)json_object_set_new(info, "work-dir", json_string(dir));
 	(void)json_object_set_new(info, "host-socket",
@@ -609,6 +617,19 @@ worker_new(struct job *j, struct worker *parent, unsigned number, const char *pl
 	return w;
 }
 
+/* Without one its processes are looked for in /proc. */
+static struct cgroup *
+make_group(const struct worker *w)
+{
+	struct cgroup *c = w->job->jobs->cgroup;
+	struct err e = { 0, "" };
+
+	if (!c || cgroup_make(c, w->id, &e) == 0)
+		return c;
+	log_warn("jobs", "%s", err_text(&e));
+	return NULL;
+}
+
 /* What an earlier run of the job left says nothing of this one. */
 static void
 forget_file(const struct worker *w)
@@ -635,6 +656,7 @@ worker_start(struct job *j, struct worker *parent, const struct worker_spec *spe
 	w->kind = spec->feature->kind;
 	w->request = json_incref(spec->request);
 	worker_set_broker(w);
+	hs.cgroup = make_group(w);
 	hs.hello = hello_of(w, spec);
 	forget_file(w);
 	w->host = hostproc_start(j->jobs->base, j->jobs->conf, &hs, &worker_host_ops, w, e);
@@ -674,6 +696,8 @@ worker_free(struct worker *w)
 	contain_cancel(w->contain);
 	broker_client_free(w->broker);
 	hostproc_free(w->host);
+	if (w->over)
+		cgroup_remove(w->job->jobs->cgroup, w->id);
 	event_free(w->timer);
 	json_decref(w->request);
 	json_decref(w->waiters);

@@ -32,6 +32,8 @@ static const struct key keys[] = {
 	STR("Agent", "ServiceDomain", "", "Domain of all services; empty: by region."),
 	MSEC("Agent", "KillGrace", "5s", 0, 600000,
 	     "From TERM to KILL of a cancelled or late command."),
+	BOOL("Agent", "Cgroups", "yes",
+	     "A control group for each command, where one may be made."),
 	LIST("Agent", "RebootCommand", "/sbin/shutdown -r now",
 	     "Restarts the machine when a command asked for it."),
 	MSEC("Agent", "RebootGrace", "10m", 0, 86400000,

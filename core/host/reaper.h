@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes that are not waited for by name: orphans handed to us, and what a group left behind. */
+/* Processes that are not waited for by name: orphans handed to us. */
 #ifndef SSM_HOST_REAPER_H
 #define SSM_HOST_REAPER_H
 
@@ -17,7 +17,5 @@ typedef bool reaper_known_fn(void *arg, pid_t pid);
 int reaper_start(struct event_base *base, reaper_known_fn *known, void *arg, struct err *e);
 /* Look now: one that is waited for elsewhere may have hidden others. */
 void reaper_run(void);
-/* Living processes of a group. */
-int reaper_count_group(pid_t group);
 
 #endif

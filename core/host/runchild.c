@@ -20,11 +20,15 @@
 #include "core/base/text.h"
 #include "core/host/host.h"
 #include "core/host/reaper.h"
+#include "core/host/rundown.h"
 #include "core/host/runchild.h"
 #include "core/host/sink.h"
 #include "core/loop/child.h"
 
 #define DRAIN_MS 1000
+#define SWEEP_MS 20
+#define GIVE_UP_MS 30000
+#define LOOKS 3u /* who forks just then may be missed by one */
 #define PIPE_BYTES (1 << 20)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,8 +54,12 @@ struct run {
 	char *stdin_data; /* a copy */
 	const char *stdin_at;
 	size_t stdin_left;
-	struct event *stdin_event, *deadline, *grace, *drain, *finish;
+	struct event *stdin_event, *deadline, *grace, *drain, *finish, *sweep;
+	struct rundown rundown;
 	bool exited;
+	bool settled;	    /* of what it started nothing is left that has to go */
+	int64_t give_up_ms; /* 0: the grace is not over */
+	unsigned nobody;    /* looks in a row that found none */
 	run_end_fn *end;
 	void *arg;
 };
@@ -67,7 +75,7 @@ drop_event(struct event **ev)
 static void
 check_done(struct run *r)
 {
-	if (r->exited && r->out.fd < 0 && r->err.fd < 0)
+	if (r->exited && r->settled && r->out.fd < 0 && r->err.fd < 0)
 		event_active(r->finish, EV_TIMEOUT, 0);
 }
 
@@ -208,6 +216,57 @@ arm(struct event *ev, int64_t ms)
 	event_add(ev, &tv);
 }
 
+static bool
+is_alone(const struct run *r)
+{
+	return r->host->runs.next == &r->link && r->link.next == &r->host->runs;
+}
+
+/* Whoever waits for the output waits a second: children in the background hold the pipes. */
+static void
+settle(struct run *r)
+{
+	r->settled = true;
+	arm(r->drain, DRAIN_MS);
+	check_done(r);
+}
+
+/* Not even KILL ends it: nobody waits for it any longer. */
+static void
+forget_child(struct run *r)
+{
+	if (r->exited)
+		return;
+	r->child = child_free(r->child);
+	r->status = SIGKILL;
+	r->exited = true;
+}
+
+/* Who was asked to end ends whole: what it started has the same grace, then it is killed until
+ * nothing is left. */
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+	int left = rundown_signal(&r->rundown, is_alone(r), r->give_up_ms ? SIGKILL : 0);
+
+	(void)fd;
+	(void)what;
+	reaper_run();
+	r->nobody = left == 0 ? r->nobody + 1 : 0;
+	if (r->nobody < LOOKS && !(r->exited && rundown_is_empty()) &&
+	    (!r->give_up_ms || clock_mono_ms() < r->give_up_ms)) {
+		arm(r->sweep, SWEEP_MS);
+		return;
+	}
+	if (left > 0) {
+		log_error("host", "%d processes could not be ended", left);
+		forget_child(r);
+	}
+	if (r->exited && !r->settled)
+		settle(r);
+}
+
 static void
 on_exit_of(void *arg, pid_t pid, int status)
 {
@@ -217,11 +276,10 @@ on_exit_of(void *arg, pid_t pid, int status)
 	r->child = NULL;
 	r->status = status;
 	r->exited = true;
-	/* Who was asked to end ends whole: what is left of its group goes too. */
 	if (r->why)
-		kill(-r->pid, SIGKILL);
-	arm(r->drain, DRAIN_MS);
-	check_done(r);
+		arm(r->sweep, 0);
+	else
+		settle(r);
 }
 
 static void
@@ -245,9 +303,11 @@ on_grace_over(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* After its end the number may be another's. */
-	if (!r->exited)
-		kill(-r->pid, SIGKILL);
+	if (r->settled)
+		return;
+	r->give_up_ms = clock_mono_ms() + GIVE_UP_MS;
+	(void)rundown_signal(&r->rundown, is_alone(r), SIGKILL);
+	arm(r->sweep, SWEEP_MS);
 }
 
 static void
@@ -256,9 +316,7 @@ ask_to_end(struct run *r, int why)
 	if (r->why || r->exited || r->pid <= 0)
 		return;
 	r->why = why;
-	kill(-r->pid, SIGTERM);
-	/* A stopped process sees TERM only when it goes on. */
-	kill(-r->pid, SIGCONT);
+	(void)rundown_signal(&r->rundown, is_alone(r), SIGTERM);
 	arm(r->grace, r->spec.grace_ms > 0 ? r->spec.grace_ms : r->host->grace_ms);
 }
 
@@ -282,6 +340,7 @@ fill_end(const struct run *r, struct ssm_end *ret)
 {
 	struct ssm_end end = {.size = sizeof(end)};
 	const char *leftovers = host_info(r->host, "leftover-processes");
+	bool kill_them = leftovers && strcmp(leftovers, "kill") == 0;
 
 	if (WIFSIGNALED(r->status)) {
 		end.how = SSM_END_SIGNAL;
@@ -292,14 +351,12 @@ fill_end(const struct run *r, struct ssm_end *ret)
 	}
 	if (r->why)
 		end.how = r->why;
-	end.left = r->why ? 0 : reaper_count_group(r->pid);
-	if (end.left && leftovers && strcmp(leftovers, "kill") == 0) {
-		kill(-r->pid, SIGKILL);
+	if (!r->why)
+		end.left = rundown_signal(&r->rundown, is_alone(r), kill_them ? SIGKILL : 0);
+	if (kill_them)
 		end.left = 0;
-	}
 	if (end.left)
-		log_info("host", "process %d left %d process(es) of its group behind", (int)r->pid,
-			 end.left);
+		log_info("host", "process %d left %d process(es) behind", (int)r->pid, end.left);
 	*ret = end;
 }
 
@@ -319,6 +376,16 @@ environment(struct run *r)
 	if (job)
 		strv_env_set(&envp, "SSM_JOB", job);
 	return envp;
+}
+
+/* Not ours to write when we run as another user: then it stays in our own, which is the job's, too.
+ */
+static const char *
+command_group(const struct host *h)
+{
+	const char *procs = host_info(h, "cgroup-procs");
+
+	return procs && access(procs, W_OK) == 0 ? procs : NULL;
 }
 
 static int
@@ -354,9 +421,12 @@ start(struct run *r, const int *fds, struct err *e)
 	if (res < 0)
 		return res;
 	spec.user = r->spec.run_as ? &user : NULL;
+	spec.cgroup_procs = command_group(r->host);
+	rundown_init(&r->rundown);
 	r->pid = proc_spawn(&spec, e);
 	if (r->pid < 0)
 		return r->pid;
+	r->rundown.pid = r->pid;
 	r->child = child_watch(r->host->base, r->pid, on_exit_of, r, e);
 	if (r->child)
 		return 0;
@@ -378,6 +448,7 @@ make_timers(struct run *r)
 	r->finish = evtimer_new(base, on_finish, r);
 	r->drain = evtimer_new(base, on_drained, r);
 	r->grace = evtimer_new(base, on_grace_over, r);
+	r->sweep = evtimer_new(base, on_sweep, r);
 	r->deadline = evtimer_new(base, on_late, r);
 	if (timeout_ms > 0)
 		arm(r->deadline, timeout_ms);
@@ -422,6 +493,8 @@ run_free(struct run *r)
 	drop_event(&r->grace);
 	drop_event(&r->drain);
 	drop_event(&r->finish);
+	drop_event(&r->sweep);
+	rundown_done(&r->rundown);
 	mem_cleanup_fd(&r->out.fd);
 	mem_cleanup_fd(&r->err.fd);
 	mem_cleanup_fd(&r->out.own_fd);

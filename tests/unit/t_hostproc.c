@@ -448,7 +448,7 @@ START_TEST(test_contain)
 	struct proc_id id;
 
 	ck_assert_int_eq(proc_identify(host, &id), 0);
-	(void)contain_start(base, "a.b", &id, on_contained, NULL);
+	(void)contain_start(base, NULL, "a.b", &id, on_contained, NULL);
 	ck_assert(!contained);
 	until(&contained);
 	ck_assert_int_eq(left_over, 0);
@@ -469,13 +469,13 @@ START_TEST(test_contain_reused)
 
 	ck_assert_int_eq(proc_identify(other, &id), 0);
 	id.start -= 1;
-	(void)contain_start(base, "a.b", &id, on_contained, NULL);
+	(void)contain_start(base, NULL, "a.b", &id, on_contained, NULL);
 	until(&contained);
 	ck_assert(!is_dead(other));
 	contained = false;
 	id.start += 1;
 	(void)snprintf(id.boot, sizeof(id.boot), "another");
-	(void)contain_start(base, "a.b", &id, on_contained, NULL);
+	(void)contain_start(base, NULL, "a.b", &id, on_contained, NULL);
 	until(&contained);
 	ck_assert(!is_dead(other));
 	(void)kill(other, SIGKILL);
@@ -489,7 +489,7 @@ START_TEST(test_contain_cancel)
 	struct proc_id id;
 
 	ck_assert_int_eq(proc_identify(host, &id), 0);
-	contain_cancel(contain_start(base, "a.b", &id, on_contained, NULL));
+	contain_cancel(contain_start(base, NULL, "a.b", &id, on_contained, NULL));
 	contain_cancel(NULL);
 	let_pass(50);
 	ck_assert(!contained && !is_dead(host));

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads /proc. A process may end, and its number be given away, at any time: signals go by number
+ * and start time. */
+#include "core/base/proctable.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+#include "core/base/text.h"
+
+/* "PID (NAME) S PPID PGRP SID ..." with the start time as field 22; NAME may hold anything. */
+static bool
+parse_stat(const char *text, struct proc_entry *ret)
+{
+	const char *p = strrchr(text, ')');
+	char state;
+	int ppid, pgrp, sid;
+	uint64_t start;
+
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%" SCNu64,
+		   &state, &ppid, &pgrp, &sid, &start) != 5)
+		return false;
+	ret->ppid = ppid;
+	ret->pgid = pgrp;
+	ret->sid = sid;
+	ret->id.start = start;
+	return state != 'Z' && state != 'X';
+}
+
+static bool
+read_stat(int proc, const char *name, struct proc_entry *ret)
+{
+	autofree char *path = xasprintf("%s/stat", name);
+	autoclose int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	char text[1024];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	return parse_stat(text, ret);
+}
+
+static void
+add(struct proc_table *t, const struct proc_entry *en)
+{
+	if (t->count == t->cap) {
+		t->cap = t->cap ? 2 * t->cap : 256;
+		t->v = xrealloc(t->v, t->cap, sizeof(*t->v));
+	}
+	t->v[t->count++] = *en;
+}
+
+void
+proctable_read(struct proc_table *t)
+{
+	DIR *d = opendir("/proc");
+	const struct dirent *de;
+
+	t->count = 0;
+	while (d && (de = readdir(d))) {
+		struct proc_entry en = { .ours = false };
+		int64_t pid;
+
+		if (!isdigit((unsigned char)de->d_name[0]) ||
+		    text_to_i64(de->d_name, 2, INT32_MAX, &pid) < 0 || pid == getpid() ||
+		    !read_stat(dirfd(d), de->d_name, &en))
+			continue;
+		en.id.pid = (pid_t)pid;
+		(void)snprintf(en.id.boot, sizeof(en.id.boot), "%s", proc_boot_id());
+		add(t, &en);
+	}
+	if (d)
+		closedir(d);
+}
+
+void
+proctable_done(struct proc_table *t)
+{
+	free(t->v);
+	*t = (struct proc_table){ 0 };
+}
+
+struct proc_entry *
+proctable_find(const struct proc_table *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->v[i].id.pid == pid)
+			return &t->v[i];
+	return NULL;
+}
+
+/* Until nothing changes: /proc is not sorted by descent. */
+void
+proctable_add_descendants(struct proc_table *t)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < t->count; i++) {
+			const struct proc_entry *parent =
+				t->v[i].ours ? NULL : proctable_find(t, t->v[i].ppid);
+
+			if (parent && parent->ours)
+				t->v[i].ours = more = true;
+		}
+	}
+}
+
+int
+proctable_signal(const struct proc_table *t, int sig)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct proc_entry *en = &t->v[i];
+
+		if (!en->ours || (sig != 0 && proc_signal(&en->id, sig) == -ESRCH))
+			continue;
+		if (sig == SIGTERM)
+			(void)proc_signal(&en->id, SIGCONT);
+		n++;
+	}
+	return n;
+}
