@@ -55,10 +55,37 @@ jobstore_id_ok(const char *id)
 	return strlen(id) <= JOBSTORE_ID_MAX && fs_is_plain_name(id);
 }
 
+/* EINVAL: a file system that cannot sync folders. */
+static int
+sync_folder(int fd)
+{
+	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+/* The folders on the way, up to those that the package brings: with a name of theirs lost, all
+ * below it would be. They may be new, and an agent before us may have died before this. */
+static int
+sync_parents(int dirfd)
+{
+	static const char *const up[] = { "..", "../..", "../../.." };
+	int r = 0;
+
+	for (size_t i = 0; i < NELEMS(up) && r == 0; i++) {
+		autoclose int fd = openat(dirfd, up[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		/* Not ours to read, and not ours to make either. */
+		if (fd < 0 && (errno == EACCES || errno == EPERM))
+			break;
+		r = fd < 0 ? -errno : sync_folder(fd);
+	}
+	return r;
+}
+
 struct jobstore *
 jobstore_open(const char *state_path, const char *instance_id, struct err *e)
 {
 	struct jobstore *s = xcalloc(1, sizeof(*s));
+	int r;
 
 	s->dirfd = -1;
 	list_init(&s->dirty);
@@ -73,6 +100,10 @@ jobstore_open(const char *state_path, const char *instance_id, struct err *e)
 		return jobstore_close(s);
 	if (fs_check_trusted(s->dirfd, s->path, true, e) < 0)
 		return jobstore_close(s);
+	r = sync_parents(s->dirfd);
+	if (r < 0)
+		log_warn("jobs", "the folders above '%s' cannot be synced: %s", s->path,
+			 strerror(-r));
 	s->seen = seen_open(s->dirfd, "seen", JOBSTORE_SEEN_MS, e);
 	if (!s->seen) {
 		(void)err_prefix(e, "folder '%s'", s->path);
@@ -353,13 +384,6 @@ journal_write(struct journal *j)
 		j->end += (int64_t)j->pending.len;
 	sbuf_reset(&j->pending);
 	return r;
-}
-
-/* EINVAL: a file system that cannot sync folders. */
-static int
-sync_folder(int fd)
-{
-	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
 }
 
 static int
