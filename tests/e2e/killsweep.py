@@ -6,21 +6,19 @@ host or both die, or the call fails once. Then an agent without faults goes on (
 message is delivered again, and the ledgers are read: the script's own file (what started) and the
 sandbox's journal (what was answered). spec: at most one start, exactly one final reply.
 
-SSM_SWEEP=WORD... runs only rows that have one of the words; SSM_SWEEP_N=N only that call.
+SSM_SWEEP=WORD... runs only rows that have one of the words; SSM_SWEEP_N=N only that call;
+SSM_SWEEP_STEP=4 only every fourth (as with sanitizers, where each case is slow).
 SSM_SWEEP_KEEP=1 keeps the folders of cases that failed.
 """
 import collections
 import concurrent.futures
 import errno
 import os
-import queue
-import shutil
 import signal
-import sys
 import time
 
 import lab
-from lab import EFFECT, FDS, FINAL, IO, SPACE, SPAWN, Case, Sandbox, read, wait_for
+from lab import EFFECT, FDS, FINAL, IO, SPACE, SPAWN, Case, ok, read, say, wait_for
 
 WORKERS = int(os.environ.get("SSM_SWEEP_WORKERS", "3"))
 WITHIN = 10  # seconds from the restart to the final reply
@@ -167,21 +165,12 @@ class Run:
 
 # ------------------------------------------------------------------- plan
 
-class Bench:
-    """Sandboxes to borrow, and a state of which each case gets a copy."""
+class Bench(lab.Bench):
+    """With a state of which each case gets a copy."""
 
     def __init__(self):
-        self.work = lab.new_work("sweep")
-        self.free, self.all, self.number = queue.Queue(), [], 0
-        for _ in range(WORKERS):
-            self.free.put(self.new_sandbox())
+        super().__init__("sweep", WORKERS)
         self.template = self.make_template()
-
-    def new_sandbox(self):
-        self.number += 1
-        sandbox = Sandbox("%s/sandbox%d" % (self.work, self.number))
-        self.all.append(sandbox)
-        return sandbox
 
     def make_template(self):
         """An agent that has been there for a while: its plugins are known, its folders are made."""
@@ -226,37 +215,17 @@ class Bench:
                 break
         return run
 
-    def close(self):
-        for sandbox in self.all:
-            if sandbox.proc.poll() is None:
-                sandbox.stop()
-        if not os.environ.get("SSM_SWEEP_KEEP"):
-            shutil.rmtree(self.work, ignore_errors=True)
-
 
 # ---------------------------------------------------------------- results
-
-tests = 0
-
-
-def say(text=""):
-    print(text, flush=True)
-
-
-def ok(good, name):
-    global tests
-    tests += 1
-    say("%sok %d - %s" % ("" if good else "not ", tests, name))
-
 
 def wanted(row):
     words = os.environ.get("SSM_SWEEP", "").split()
     return not words or any(word in row.name for word in words)
 
 
-def numbers(count):
+def numbers(count, row):
     only = os.environ.get("SSM_SWEEP_N")
-    return [int(only)] if only else list(range(1, count + 1))
+    return [int(only)] if only else lab.plan(count, row)
 
 
 def kinds(calls):
@@ -312,9 +281,11 @@ def measure(bench):
 
 def sweep(bench, traces, pool):
     rows = []
-    for row in filter(wanted, ROWS):
+    for number, row in enumerate(ROWS):
+        if not wanted(row):
+            continue
         calls = [c for c in traces[row.who] if c[0] & row.classes]
-        plan = numbers(len(calls))
+        plan = numbers(len(calls), number)
         runs = list(pool.map(lambda n, row=row: bench.run_until_injected(row, n), plan))
         rows.append(report(row, [calls[n - 1] for n in plan if n <= len(calls)], runs))
     table(rows)
@@ -327,12 +298,8 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             sweep(bench, traces, pool)
     finally:
-        bench.close()
-    say("1..%d" % tests)
+        bench.close(keep=os.environ.get("SSM_SWEEP_KEEP"))
+    lab.done_testing()
 
 
-try:
-    main()
-except lab.Trouble as e:
-    say("Bail out! %s" % str(e).replace("\n", " ")[:2000])
-    sys.exit(1)
+lab.run(main)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """For the sweeps: a sandbox, agents with and without the preloaded library, and what they left."""
+import itertools
 import json
 import os
+import queue
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -38,17 +41,26 @@ def read(path):
 
 
 def sanitizer_library():
-    """The address sanitizer's, which has to come before any other preloaded one; gcc links it as a
-    library."""
+    """The address sanitizer's, where it is a library (gcc): it has to come before any other."""
     out = subprocess.run(["ldd", BUILD + "/ssm-agent"], text=True, stdout=subprocess.PIPE,
                          env=clean_environment()).stdout
-    found = re.search(r"(/\S*lib[ac]l?a?n?g?_?r?t?\.?asan\S*)", out) or \
-        re.search(r"=> (/\S*asan\S*)", out)
+    found = re.search(r"=> (/\S*asan\S*)", out)
     return found.group(1) if found else None
 
 
+def is_sanitized():
+    with open(BUILD + "/ssm-agent", "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 ASAN = sanitizer_library()
-SLOW = 4 if ASAN or "-fsanitize" in os.environ.get("TEST_FLAGS", "") else 1
+SLOW = 4 if is_sanitized() else 1
+# Each call where that is quick, else every fourth, another one in each row.
+STEP = int(os.environ.get("SSM_SWEEP_STEP", "4" if SLOW > 1 else "1"))
+
+
+def plan(count, row=0):
+    return list(range(1 + row % STEP if count > STEP else 1, count + 1, STEP))
 
 
 def preload_setting(**words):
@@ -213,16 +225,67 @@ class Case:
                 pass
         return found
 
-    def clear(self, keep=False):
-        self.stop(signal.SIGKILL)
+    def kill_leftovers(self):
         for pid in self.leftovers():
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
+
+    def clear(self, keep=False):
+        self.stop(signal.SIGKILL)
+        self.kill_leftovers()
         if not keep:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-def new_work(name):
-    return tempfile.mkdtemp(prefix="ssm-%s." % name, dir=os.environ.get("TMPDIR", "/tmp"))
+class Bench:
+    """Sandboxes to borrow, each by one case at a time."""
+
+    def __init__(self, name, count):
+        self.work = tempfile.mkdtemp(prefix="ssm-%s." % name,
+                                     dir=os.environ.get("TMPDIR", "/tmp"))
+        self.free, self.all, self.numbers = queue.Queue(), [], itertools.count(1)
+        for _ in range(count):
+            self.free.put(self.new_sandbox())
+
+    def new_sandbox(self):
+        sandbox = Sandbox("%s/sandbox%d" % (self.work, next(self.numbers)))
+        self.all.append(sandbox)
+        return sandbox
+
+    def close(self, keep=False):
+        for sandbox in self.all:
+            if sandbox.proc.poll() is None:
+                sandbox.stop()
+        if not keep:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+
+# ------------------------------------------------------------------- TAP
+
+tests = 0
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def ok(good, name):
+    global tests
+    tests += 1
+    say("%sok %d - %s" % ("" if good else "not ", tests, name))
+
+
+def done_testing():
+    say("1..%d" % tests)
+
+
+def run(main):
+    if STEP > 1:
+        say("# a smaller plan: every call that is %d behind the one before; N counts those" % STEP)
+    try:
+        main()
+    except Trouble as e:
+        say("Bail out! %s" % str(e).replace("\n", " ")[:2000])
+        sys.exit(1)
