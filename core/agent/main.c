@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,8 +148,28 @@ open_log(const struct conf *conf)
 static void
 protect_memory(const struct conf *conf)
 {
+	struct rlimit core = { 0, 0 };
+
+	/* A script may still raise its own. */
+	if (getrlimit(RLIMIT_CORE, &core) == 0) {
+		core.rlim_cur = 0;
+		setrlimit(RLIMIT_CORE, &core);
+	}
 	if (!conf_has_root(conf))
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* Whoever may write to one of them could put a link or a file of his own in our way. */
+static int
+check_folders(const struct conf *conf, struct err *e)
+{
+	static const enum conf_path all[] = { CONF_PATH_STATE, CONF_PATH_RUN, CONF_PATH_LOG,
+					      CONF_PATH_CACHE };
+	int r = 0;
+
+	for (size_t i = 0; i < NELEMS(all) && r == 0; i++)
+		r = fs_check_path(conf_path(conf, all[i]), conf_root(conf), e);
+	return r;
 }
 
 static int
@@ -164,6 +185,11 @@ run(const struct options *o)
 		return EXIT_FAILED;
 	}
 	protect_memory(conf);
+	if (!o->whoami && check_folders(conf, &e) < 0) {
+		log_error("agent", "cannot start: %s", err_text(&e));
+		conf_free(conf);
+		return EXIT_FAILED;
+	}
 	open_log(conf);
 	if (o->whoami) {
 		status = agent_whoami(conf, o->json);

@@ -39,6 +39,9 @@ int fs_allow_owner(int dirfd, const char *name);
 /* Owned by root or our uid, not writable for group or others, regular (or a folder when DIR).
  * -EPERM with the reason. */
 int fs_check_trusted(int fd, const char *shown_path, bool dir, struct err *e);
+/* Each folder of PATH that is there, below TOP (NULL: from the root on), as above; a sticky one
+ * like /tmp may stand before the last. -EPERM with the reason. */
+int fs_check_path(const char *path, const char *top, struct err *e);
 int fs_set_cloexec(int fd, bool on);
 int fs_set_nonblock(int fd, bool on);
 /* A name that may become one path component: 1..255 of [A-Za-z0-9._-], not starting with '.'. */

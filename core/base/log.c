@@ -129,7 +129,8 @@ open_file(const char *path, long long *ret_size)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	/* A second name, or another owner: somebody wants us to write into that file. */
+	if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
 		return -EINVAL;
 	if (fchmod(fd, 0600) < 0)
 		return -errno;

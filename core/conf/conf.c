@@ -457,6 +457,12 @@ conf_has_root(const struct conf *c)
 	return c->root != NULL;
 }
 
+const char *
+conf_root(const struct conf *c)
+{
+	return c->root;
+}
+
 /* A plugin's option table is not known here: names that sound like one are taken for a secret. */
 static bool
 is_secret(const struct value *v)

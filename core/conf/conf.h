@@ -62,6 +62,7 @@ enum conf_path {
 const char *conf_path(const struct conf *c, enum conf_path which);
 /* --root was given: trial run, unprivileged allowed, Net.ConnectTo honoured. */
 bool conf_has_root(const struct conf *c);
+const char *conf_root(const struct conf *c); /* that folder, or NULL */
 
 /* Every value with its origin, "Section.Key = value  # origin", secrets masked. Caller frees. */
 char *conf_dump(const struct conf *c);

@@ -55,7 +55,7 @@ pattern_new(const char *source, size_t len, char **ret_text)
 	p->code = compile(translated, &error);
 	if (!p->code) {
 		(void)pcre2_get_error_message(error, reason, sizeof(reason));
-		*ret_text = xasprintf("%s: `%s`", (const char *)reason, source);
+		*ret_text = xasprintf("%s: `%.*s`", (const char *)reason, (int)len, source);
 		return pattern_free(p);
 	}
 	p->data = pcre2_match_data_create(1, NULL);

@@ -5,12 +5,23 @@
 #include "core/base/json.h"
 
 static void
-check_print(char *text, const json_t *v, int exact)
+check_print(char *text, const json_t *v)
 {
 	autojson json_t *again = json_parse(text, strlen(text), "printed", NULL);
 
-	FUZZ_CHECK(again);
-	FUZZ_CHECK(!exact || json_equal(again, v));
+	FUZZ_CHECK(again && json_equal(again, v));
+	free(text);
+}
+
+/* A whole double loses its fraction there, and may then be too long for our own reader. */
+static void
+check_go(char *text)
+{
+	struct err e = { 0, "" };
+	autojson json_t *again = json_parse(text, strlen(text), "printed", &e);
+
+	FUZZ_CHECK(again || strstr(err_text(&e), "too big integer") ||
+		   strstr(err_text(&e), "too big negative integer"));
 	free(text);
 }
 
@@ -25,11 +36,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check_message(err_text(&e));
 		return 0;
 	}
-	check_print(json_text(v), v, 1);
-	check_print(json_text_sorted(v), v, 1);
-	/* A whole double loses its fraction there. */
-	check_print(json_text_go(v, false), v, 0);
-	check_print(json_text_go(v, true), v, 0);
+	check_print(json_text(v), v);
+	check_print(json_text_sorted(v), v);
+	check_go(json_text_go(v, false));
+	check_go(json_text_go(v, true));
 	(void)json_at(v, pointer);
 	return 0;
 }

@@ -351,6 +351,16 @@ START_TEST(test_refused)
 END_TEST
 
 /* Long inputs: every pattern is taken or refused, and matching ends. */
+/* Found by fuzzing: what is behind the pattern is not ours to show. */
+START_TEST(test_refused_pattern_has_an_end)
+{
+	autofree char *reason = NULL;
+
+	ck_assert_ptr_null(pattern_new("\\pO and what follows", 3, &reason));
+	ck_assert_msg(text_ends(reason, "`\\pO`"), "%s", reason);
+}
+END_TEST
+
 START_TEST(test_large_patterns)
 {
 	static const char *const parts[] = { "(",	"(?:a|",	 "[",  "a?", "\\",
@@ -469,6 +479,7 @@ main(void)
 	tcase_add_test(tc, test_braces);
 	tcase_add_test(tc, test_matches);
 	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_refused_pattern_has_an_end);
 	tcase_add_test(tc, test_large_patterns);
 	tcase_add_test(tc, test_validator);
 	tcase_add_test(tc, test_long_value);
