@@ -195,42 +195,94 @@ on_sign(void *arg, const struct aws_reply *a)
 
 /* ----------------------------------------------------------- permissions */
 
+/* Of scheme, host and port on one side, of the rest on the other: a '*' does not reach across. */
 static bool
-listed(const struct broker *b, const char *plugin, const char *key, const char *what)
+matches_url(const char *pattern, const char *url)
 {
-	autofree char *section = xasprintf("plugin %s", plugin);
-	const char *text = conf_raw(b->conf, section, key);
-	autostrv char **patterns = text ? strv_split(text, " \t,") : NULL;
+	const char *p = strstr(pattern, "://"), *u = strstr(url, "://");
+	autofree char *pattern_host = NULL, *host = NULL;
+	size_t pattern_len, len;
 
-	for (char **p = patterns; p && *p; p++)
-		if (text_glob(*p, what))
+	if (!p || !u)
+		return false;
+	pattern_len = (size_t)(p - pattern) + 3 + strcspn(p + 3, "/");
+	len = (size_t)(u - url) + 3 + strcspn(u + 3, "/?#");
+	pattern_host = xstrndup(pattern, pattern_len);
+	host = xstrndup(url, len);
+	if (strpbrk(u + 3, "@") && strcspn(u + 3, "@") < strcspn(u + 3, "/?#"))
+		return false;
+	return text_glob(pattern_host, host) &&
+		text_glob(pattern[pattern_len] ? pattern + pattern_len : "/*",
+			  url[len] ? url + len : "/");
+}
+
+static bool
+listed(const char *patterns, const char *what, bool is_url)
+{
+	autostrv char **all = patterns ? strv_split(patterns, " \t,") : NULL;
+
+	for (char **p = all; p && *p; p++)
+		if (is_url ? matches_url(*p, what) : text_glob(*p, what))
 			return true;
 	return false;
 }
 
-static int
-check_allowed(const struct broker_client *c, const char *key, const char *what, struct err *e)
+/* The line as it has to stand there: what is allowed already, and this; blanks and commas, which
+ * part the patterns, as '?'. */
+static char *
+missing_line(const char *key, const char *patterns, const char *what)
 {
-	if (listed(c->broker, c->plugin, key, what))
-		return 0;
-	return err_set(
-		e, -EACCES,
-		"the plugin '%s' may not ask for '%s'; to allow it, add '%s = %s' to the section "
-		"[plugin %s] of the configuration",
-		c->plugin, what, key, what, c->plugin);
+	autofree char *one = xstrdup(what);
+
+	for (char *p = one; *p; p++)
+		if (strchr(" \t,", *p))
+			*p = '?';
+	return xasprintf("%s = %s%s%s", key, patterns ? patterns : "",
+			 patterns && *patterns ? " " : "", one);
 }
 
-/* "ssm:AmazonSSM.PutInventory"; REST calls: "ssmmessages:POST /v1/..." */
+static int
+check_allowed(const struct broker_client *c, const char *key, const char *what, bool is_url,
+	      struct err *e)
+{
+	autofree char *section = xasprintf("plugin %s", c->plugin);
+	const char *patterns = conf_raw(c->broker->conf, section, key);
+	autofree char *line = NULL, *shown = NULL;
+
+	if (listed(patterns, what, is_url))
+		return 0;
+	line = missing_line(key, patterns, what);
+	shown = text_escape_controls(line, strlen(line));
+	return err_set(e, -EACCES,
+		       "the plugin '%s' may not do that; to allow it, add '%s' to [plugin %s]",
+		       c->plugin, shown, c->plugin);
+}
+
+/* "ssm:PutInventory"; REST calls: "ssmmessages:POST/v1/..." */
 static char *
 call_name(const json_t *m)
 {
 	const char *service = json_str(m, "service", "");
 	const char *target = json_str(m, "target", NULL);
+	const char *dot = target ? strrchr(target, '.') : NULL;
 
 	if (target)
-		return xasprintf("%s:%s", service, target);
+		return xasprintf("%s:%s", service, dot ? dot + 1 : target);
 	return xasprintf("%s:%s%s", service, json_str(m, "method", "POST"),
 			 json_str(m, "path", "/"));
+}
+
+/* An address of the plugin's own choice is one more thing to be allowed. */
+static int
+check_call(const struct request *r, struct err *e)
+{
+	autofree char *name = call_name(r->message);
+	const char *url = json_str(r->message, "url", NULL);
+	int res = check_allowed(r->client, "Calls", name, false, e);
+
+	if (res == 0 && url)
+		res = check_allowed(r->client, "Transfer", url, true, e);
+	return res;
 }
 
 /* -------------------------------------------------------------- requests */
@@ -291,10 +343,9 @@ request_new(struct broker_client *c, struct ipc_message *m)
 static int
 start_call(struct request *r, const void *body, size_t len, struct err *e)
 {
-	autofree char *name = call_name(r->message);
 	autostrv char **headers = headers_of(r->message);
 	struct aws_request q = aws_request_of(r->message, headers);
-	int res = check_allowed(r->client, "Calls", name, e);
+	int res = check_call(r, e);
 
 	if (res < 0)
 		return res;
@@ -307,10 +358,9 @@ start_call(struct request *r, const void *body, size_t len, struct err *e)
 static int
 start_sign(struct request *r, const void *body, size_t len, struct err *e)
 {
-	autofree char *name = call_name(r->message);
 	autostrv char **headers = headers_of(r->message);
 	struct aws_request q = aws_request_of(r->message, headers);
-	int res = check_allowed(r->client, "Calls", name, e);
+	int res = check_call(r, e);
 
 	if (res < 0)
 		return res;
@@ -400,7 +450,7 @@ static int
 start_transfer(struct request *r, struct err *e)
 {
 	const char *url = json_str(r->message, "url", "");
-	int res = check_allowed(r->client, "Transfer", url, e);
+	int res = check_allowed(r->client, "Transfer", url, true, e);
 	autostrv char **headers = NULL;
 
 	if (res < 0)

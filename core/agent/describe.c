@@ -166,11 +166,13 @@ static int
 spawn(struct describe *d, const char *host_path, int fd, struct err *e)
 {
 	char *argv[] = {(char *)"ssm-plugin-host", (char *)"--describe", (char *)FILE_PATH, NULL};
+	char *builtin[] = {argv[0], (char *)"--builtin", NULL};
 	char *envp[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LD_BIND_NOW=1",
 			NULL};
 	autoclose int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	autoclose int out = -1, err = -1;
-	struct proc_spec spec = {.path = host_path, .argv = argv, .envp = envp};
+	struct proc_spec spec = {
+		.path = host_path, .argv = fd < 0 ? builtin : argv, .envp = envp};
 	struct timeval deadline;
 	pid_t pid;
 
@@ -179,7 +181,7 @@ spawn(struct describe *d, const char *host_path, int fd, struct err *e)
 		return err_set(e, -errno, "cannot make a pipe: %m");
 	struct proc_fd fds[] = {{null, 0}, {out, 1}, {err, 2}, {fd, FILE_FD}};
 	spec.fds = fds;
-	spec.fd_count = NELEMS(fds);
+	spec.fd_count = NELEMS(fds) - (fd < 0);
 	pid = proc_spawn(&spec, e);
 	if (pid < 0)
 		return pid;

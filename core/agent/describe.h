@@ -12,7 +12,8 @@ struct describe;
 /* DESCRIPTOR (borrowed) or NULL with the reason. Called once; the run is freed before the call. */
 typedef void describe_fn(void *arg, json_t *descriptor, const char *reason);
 
-/* FD: the plugin's file, which the caller checked and keeps. At most 5 s and 1 MiB of output. NULL
+/* FD: the plugin's file, which the caller checked and keeps; -1 for a list of what the host program
+ * itself carries, DESCRIPTOR being an array then. At most 5 s and 1 MiB of output. NULL
  * with E when the host cannot be started. */
 struct describe *describe_start(struct event_base *base, const char *host_path, int fd,
 				describe_fn *done, void *arg, struct err *e);

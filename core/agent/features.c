@@ -91,6 +91,7 @@ leave_out(struct features *t, const struct feature *f, const char *reason)
 	autofree char *line =
 		xasprintf("'%s' of plugin '%s' is not used: %s", name, f->plugin, reason);
 	json_t *list = json_object_get(t->unused, f->plugin);
+	struct log_site site = { 0 }; /* each has its line */
 
 	if (!list) {
 		list = json_array();
@@ -99,7 +100,7 @@ leave_out(struct features *t, const struct feature *f, const char *reason)
 	(void)json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "reason", reason));
 	if (map_get(t->told, line) || map_len(t->told) >= TOLD_MAX)
 		return;
-	log_warn("plugins", "%s", line);
+	log_write(&site, LOG_LEVEL_WARN, "plugins", "%s", line);
 	map_set(t->told, line, t);
 }
 

@@ -28,6 +28,7 @@ struct plugin_file {
 	struct stat st;
 	enum plugin_state state;
 	bool on_disk;	    /* seen by the scan under way */
+	bool builtin;	    /* a part of the host program: there is no file */
 	int64_t tried_ms;   /* wall clock of its last description */
 	char *reason;	    /* why it is refused */
 	json_t *descriptor; /* of --describe */
@@ -41,7 +42,8 @@ struct plugins {
 	struct list waits;
 	struct features *features;
 	struct plugin_cache *cache;
-	struct map *folders; /* folder -> why it is not read */
+	struct describe *builtin; /* asking the host what it carries */
+	struct map *folders;	  /* folder -> why it is not read */
 	struct event *timer;
 	bool dirty; /* the table is older than the files */
 };
@@ -50,6 +52,7 @@ struct plugins {
 void plugins_announce(struct plugins *p);
 
 /* plugin_scan.c */
+void plugin_scan_builtin(struct plugins *p); /* once, at the start */
 void plugin_scan(struct plugins *p);	   /* one look at all folders; changes are described */
 void plugin_scan_retry(struct plugins *p); /* the next look tries the refused ones again */
 bool plugin_scan_busy(const struct plugins *p);

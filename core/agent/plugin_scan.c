@@ -41,10 +41,20 @@ plugin_scan_busy(const struct plugins *p)
 	list_each(it, tmp, &p->files)
 		if (list_entry(it, struct plugin_file, link)->state == PLUGIN_DESCRIBING)
 			return true;
-	return false;
+	return p->builtin != NULL;
 }
 
 /* ------------------------------------------------------------ one by one */
+
+/* A site of its own: where twenty files are refused at once, each has its line. */
+static void
+tell_refused(const struct plugin_file *f, const char *reason)
+{
+	struct log_site site = { 0 };
+
+	log_write(&site, LOG_LEVEL_WARN, "plugins", "plugin '%s' is not used: %s", f->path,
+		  reason);
+}
 
 /* One line per file and reason, not one per look. */
 static void
@@ -53,7 +63,7 @@ refuse(struct plugin_file *f, const char *reason)
 	f->state = PLUGIN_REFUSED;
 	f->tried_ms = clock_wall_ms();
 	if (!f->reason || strcmp(f->reason, reason) != 0)
-		log_warn("plugins", "plugin '%s' is not used: %s", f->path, reason);
+		tell_refused(f, reason);
 	free(f->reason);
 	f->reason = xstrdup(reason);
 }
@@ -82,7 +92,8 @@ judge(struct plugin_file *f, json_t *descriptor, const char *reason)
 		refuse(f, reason);
 		return;
 	}
-	f->descriptor = json_incref(descriptor);
+	if (descriptor != f->descriptor)
+		f->descriptor = json_incref(descriptor);
 	accept_plugin(f);
 }
 
@@ -210,7 +221,7 @@ take_known(struct plugins *p, struct plugin_file *f)
 	}
 	if (is_due(f))
 		return false;
-	log_warn("plugins", "plugin '%s' is not used: %s", f->path, f->reason);
+	tell_refused(f, f->reason);
 	return true;
 }
 
@@ -221,9 +232,13 @@ describe(struct plugins *p, struct plugin_file *f)
 	autofree char *reason = refusal(p, f);
 	autoclose int fd = -1;
 
+	p->dirty = true;
+	if (f->builtin) {
+		judge(f, f->descriptor, reason);
+		return;
+	}
 	f->descriptor = (json_decref(f->descriptor), NULL);
 	f->run = describe_free(f->run);
-	p->dirty = true;
 	if (reason) {
 		refuse(f, reason);
 		return;
@@ -242,6 +257,43 @@ describe(struct plugins *p, struct plugin_file *f)
 		refuse(f, err_text(&e));
 }
 
+/* These stand before all files: who built them in wants them. */
+static void
+on_builtin(void *arg, json_t *all, const char *reason)
+{
+	struct plugins *p = arg;
+	json_t *descriptor;
+	size_t i;
+
+	p->builtin = NULL;
+	if (reason)
+		log_error("plugins", "the host cannot say which plugins it carries: %s", reason);
+	json_array_foreach(all, i, descriptor)
+	{
+		struct plugin_file *f = xcalloc(1, sizeof(*f));
+
+		f->owner = p;
+		f->builtin = f->on_disk = true;
+		f->name = xstrdup(json_str(descriptor, "name", ""));
+		f->path = xasprintf("builtin:%s", f->name);
+		f->descriptor = json_incref(descriptor);
+		list_append(p->files.next, &f->link);
+		describe(p, f);
+	}
+	plugins_announce(p);
+}
+
+void
+plugin_scan_builtin(struct plugins *p)
+{
+	struct err e = { 0, "" };
+
+	p->builtin = describe_start(p->base, conf_path(p->conf, CONF_PATH_HOST), -1, on_builtin, p,
+				    &e);
+	if (!p->builtin)
+		log_error("plugins", "the plugin host cannot be started: %s", err_text(&e));
+}
+
 void
 plugin_scan_retry(struct plugins *p)
 {
@@ -250,7 +302,9 @@ plugin_scan_retry(struct plugins *p)
 
 		if (f->state == PLUGIN_GOOD)
 			describe(p, f); /* it may be switched off now */
-		if (f->state != PLUGIN_REFUSED)
+		if (f->builtin && f->state == PLUGIN_REFUSED)
+			describe(p, f);
+		if (f->builtin || f->state != PLUGIN_REFUSED)
 			continue;
 		f->tried_ms = 0;
 		plugin_cache_drop(p->cache, f->path);
@@ -394,7 +448,8 @@ void
 plugin_scan(struct plugins *p)
 {
 	list_each(it, tmp, &p->files)
-		list_entry(it, struct plugin_file, link)->on_disk = false;
+		list_entry(it, struct plugin_file, link)->on_disk =
+			list_entry(it, struct plugin_file, link)->builtin;
 	scan_folder(p, conf_path(p->conf, CONF_PATH_PLUGINS));
 	for (char *const *f = conf_list(p->conf, "Plugins.Path"); f && *f; f++)
 		scan_folder(p, *f);

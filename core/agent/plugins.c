@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "core/agent/describe.h"
 #include "core/agent/plugin_file.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
@@ -60,6 +61,7 @@ plugins_new(struct event_base *base, const struct conf *conf)
 	p->folders = map_new(free);
 	p->timer = evtimer_new(base, on_timer, p);
 	arm(p);
+	plugin_scan_builtin(p);
 	return p;
 }
 
@@ -72,6 +74,7 @@ plugins_free(struct plugins *p)
 		plugin_file_free(list_entry(it, struct plugin_file, link));
 	list_each(it, tmp, &p->waits)
 		plugins_wait_cancel(list_entry(it, struct plugins_wait, link));
+	describe_free(p->builtin);
 	event_free(p->timer);
 	features_free(p->features);
 	plugin_cache_free(p->cache);

@@ -15,6 +15,7 @@ struct conf;
 struct plugins;
 
 #define FEATURE_SERIAL (1u << 1) /* the same bit as SSM_F_SERIAL in ssm_plugin.h */
+#define FEATURE_UNPRIVILEGED (1u << 2) /* SSM_F_UNPRIVILEGED */
 
 struct feature { /* one row of the table; owned by it, valid until the next scan */
 	uint32_t kind, flags;

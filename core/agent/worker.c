@@ -573,6 +573,19 @@ info_of(const struct worker *w, const struct worker_spec *spec)
 	return info;
 }
 
+/* As whom the host loads it. */
+static void
+set_rights(json_t *hello, const struct conf *conf, const struct feature *f)
+{
+	autofree char *section = xasprintf("plugin %s", f->plugin);
+	const char *run_as = conf_raw(conf, section, "RunAs");
+
+	if (run_as && *run_as)
+		(void)json_object_set_new(hello, "run_as", json_string(run_as));
+	(void)json_object_set_new(hello, "unprivileged",
+				  json_boolean(f->flags & FEATURE_UNPRIVILEGED));
+}
+
 static json_t *
 hello_of(const struct worker *w, const struct worker_spec *spec)
 {
@@ -587,6 +600,7 @@ hello_of(const struct worker *w, const struct worker_spec *spec)
 	(void)json_object_set_new(m, "plugins", plugins_for_host(js->plugins));
 	(void)json_object_set_new(m, "config", plugin_config(js->conf, w->plugin));
 	(void)json_object_set_new(m, "info", info_of(w, spec));
+	set_rights(m, js->conf, spec->feature);
 	(void)json_object_set_new(m, "timeout_ms", json_integer(spec->timeout_ms));
 	(void)json_object_set_new(m, "cancelled", json_false());
 	return m;

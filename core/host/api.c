@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/json.h"
@@ -99,9 +100,19 @@ host_failure(const struct instance *i, int32_t result)
 			 strerror(result < 0 ? -result : EIO));
 }
 
+/* Handlers run in the thread that began the process. */
+bool
+host_own_thread(void)
+{
+	return (pid_t)syscall(SYS_gettid) == getpid();
+}
+
+/* Nothing is recorded for another thread: the text of an error is the handler's. */
 int32_t
 host_may_block(struct ssm *S)
 {
+	if (!host_own_thread())
+		return -EINVAL;
 	if (!host_instance(S)->host->event_driven)
 		return 0;
 	return ssm_fail(S, -EDEADLK, "sessions and services may not block; use the form that ends "
@@ -111,6 +122,8 @@ host_may_block(struct ssm *S)
 int32_t
 host_has_loop(struct ssm *S)
 {
+	if (!host_own_thread())
+		return -EINVAL;
 	if (host_instance(S)->host->event_driven)
 		return 0;
 	return ssm_fail(S, -ENOSYS, "only sessions and services have an event loop; use the form "

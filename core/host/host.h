@@ -70,6 +70,8 @@ struct instance *host_instance(struct ssm *S);
 const char *host_info(const struct host *h, const char *key); /* NULL when unknown */
 /* The one table; rows that a kind of process does not have answer -ENOSYS. */
 const struct ssm_api *host_api(void);
+/* All but vlog, cancelled, cancel_fd, alloc and free answer -EINVAL to another thread. */
+bool host_own_thread(void);
 /* 0, or an error that says why not: -EDEADLK where the loop belongs to the plugin, -ENOSYS where it
  * has none. */
 int32_t host_may_block(struct ssm *S);

@@ -18,6 +18,7 @@
 #include "core/host/lines.h"
 #include "core/host/link.h"
 #include "core/host/runchild.h"
+#include "core/host/user.h"
 #include "core/ipc/wire.h"
 
 enum {
@@ -220,6 +221,48 @@ wait_for(struct job *j, const bool *what)
 	return *what && !j->away;
 }
 
+/* The plugin's own user, or nobody, before anything of the plugin is loaded. */
+static int
+drop_rights(struct job *j, char **file, struct err *e)
+{
+	const char *run_as = json_str(j->host->hello, "run_as", "");
+	json_t *info = json_object_get(j->host->hello, "info");
+	const char *folder = json_str(info, "work-dir", NULL);
+	autofree char *work_dir = folder ? xstrdup(folder) : NULL;
+	struct proc_user u = *user_nobody();
+	int r = 0;
+
+	if (!*run_as && !json_bool(j->host->hello, "unprivileged", false))
+		return 0;
+	if (*run_as)
+		r = user_lookup(run_as, &u, e);
+	else if (geteuid() != 0)
+		return 0; /* no rights to give up */
+	if (r == 0)
+		r = user_become(&u, &work_dir, file, e);
+	if (r < 0)
+		return err_prefix(e, "RunAs");
+	if (work_dir && strcmp(work_dir, folder) != 0)
+		link_set_return(j->host->link, work_dir, json_str(info, "host-socket", NULL));
+	return 0;
+}
+
+static struct instance *
+load_plugin(struct job *j, struct err *e)
+{
+	const char *path = json_str(j->host->hello, "plugin_path", "");
+	autofree char *file = xstrdup(path);
+	struct instance *i =
+		drop_rights(j, &file, e) < 0 ? NULL : host_add_plugin(j->host, file, e);
+
+	/* By that name find() knows it. */
+	if (i && strcmp(i->module->path, path) != 0) {
+		free(i->module->path);
+		i->module->path = xstrdup(path);
+	}
+	return i;
+}
+
 /* The agent going away before "go" means that STARTED was never written: nothing may have run. */
 static int
 live(struct job *j)
@@ -232,7 +275,7 @@ live(struct job *j)
 		return EXIT_NEVER_STARTED;
 	if (json_bool(j->host->hello, "cancelled", false))
 		host_cancel(j->host);
-	i = host_add_plugin(j->host, json_str(j->host->hello, "plugin_path", ""), &e);
+	i = load_plugin(j, &e);
 	if (i) {
 		link_ready(j->host->link);
 		if (!wait_for(j, &j->go))
@@ -264,12 +307,7 @@ host_job(int fd)
 	log_set_sink(to_agent, &j);
 	status = live(&j);
 	lines_flush(j.host->lines);
-	log_set_sink(NULL, NULL);
-	link_free(TAKE(j.host->link));
-	host_free(j.host);
-	free(j.body);
-	for (size_t n = 0; n < NELEMS(j.fds); n++)
-		mem_cleanup_fd(&j.fds[n]);
+	/* Nothing is freed: the process ends, and a thread that the plugin left may still call. */
 	return status;
 }
 

@@ -12,10 +12,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/json.h"
 #include "core/base/mem.h"
+#include "core/base/strv.h"
 #include "core/base/text.h"
 
 #define ROWS_MAX 4096u
+#define BUILTIN "builtin:"
+
+static const char *builtin_names = "";
+
+void
+loader_preload(const void *list, const char *names)
+{
+	builtin_names = names;
+	(void)lt_dlpreload_default(list);
+}
+
+/* As libltdl knows one that was linked in. */
+static char *
+name_to_open(const char *file)
+{
+	return text_starts(file, BUILTIN) ? xasprintf("%s.a", file + strlen(BUILTIN))
+					  : xstrdup(file);
+}
 
 /* libltdl says "file not found" for whatever went wrong; the dynamic linker knows better. */
 static const char *
@@ -38,6 +58,7 @@ real_reason(const char *file)
 static lt_dlhandle
 open_file(const char *file, struct err *e)
 {
+	autofree char *name = name_to_open(file);
 	lt_dladvise advise;
 	lt_dlhandle h;
 
@@ -47,7 +68,9 @@ open_file(const char *file, struct err *e)
 	}
 	lt_dladvise_local(&advise);
 	lt_dladvise_resident(&advise);
-	h = lt_dlopenadvise(file, advise);
+	if (name[0] != '/')
+		lt_dladvise_preload(&advise); /* nowhere else is it looked for */
+	h = lt_dlopenadvise(name, advise);
 	lt_dladvise_destroy(&advise);
 	if (!h)
 		err_set(e, -ELIBBAD, "it cannot be loaded: %s", real_reason(file));
@@ -61,7 +84,7 @@ name_of(const char *file)
 	char target[4096];
 	ssize_t n = text_starts(file, "/proc/self/fd/") ? readlink(file, target, sizeof(target) - 1)
 							: -1;
-	const char *path = file, *slash;
+	const char *path = text_starts(file, BUILTIN) ? file + strlen(BUILTIN) : file, *slash;
 	char *name;
 
 	if (n > 0) {
@@ -209,6 +232,26 @@ loader_open(const char *file, struct err *e)
 	if (theirs && check_versions(theirs, e) == 0 && take_descriptor(m, theirs, e) == 0)
 		return m;
 	return module_free(m);
+}
+
+json_t *
+loader_describe_builtin(struct err *e)
+{
+	autostrv char **names = strv_split(builtin_names, " ");
+	autojson json_t *all = json_array();
+
+	for (char **n = names; n && *n; n++) {
+		autofree char *file = xasprintf(BUILTIN "%s", *n);
+		struct module *m = loader_open(file, e);
+
+		if (!m) {
+			err_prefix(e, "plugin '%s'", *n);
+			return NULL;
+		}
+		(void)json_array_append_new(all, describe_module(m));
+		module_free(m);
+	}
+	return json_incref(all);
 }
 
 static bool

@@ -16,8 +16,13 @@ struct module {
 	struct ssm_option *options;
 };
 
-/* Load FILE (absolute path) and check its descriptor; nothing is ever unloaded. NULL with E:
- * one sentence without the file's name. No function of the plugin is called. */
+/* Plugins that the program carries: LIST is libtool's table of their symbols, NAMES their names,
+ * each between blanks. Before anything is opened. */
+void loader_preload(const void *list, const char *names);
+/* [description...] of all that the program carries. Caller owns. NULL with E. */
+json_t *loader_describe_builtin(struct err *e);
+/* Load FILE (absolute path, or "builtin:NAME") and check its descriptor; nothing is ever unloaded.
+ * NULL with E: one sentence without the file's name. No function of the plugin is called. */
 struct module *loader_open(const char *file, struct err *e);
 /* Frees our view of it; the library itself stays loaded. Returns NULL. */
 struct module *module_free(struct module *m);

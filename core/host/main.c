@@ -20,6 +20,7 @@
 #include "core/conf/opts.h"
 #include "core/host/job.h"
 #include "core/host/loader.h"
+#include "core/host/user.h"
 #include "core/loop/signals.h"
 
 #define AGENT_FD 3
@@ -33,8 +34,14 @@
 #endif
 #endif
 
+#ifdef SSM_PRELOADED
+/* Made by libtool when it links this program: a list of lt_dlsymlist. */
+extern const char lt__PROGRAM__LTX_preloaded_symbols[];
+#endif
+
 static const char help[] =
 	"Usage: ssm-plugin-host --describe FILE [--conf]\n"
+	"       ssm-plugin-host --builtin\n"
 	"       ssm-plugin-host --try FILE action NAME JSON\n"
 	"       ssm-plugin-host --user NAME\n"
 	"       ssm-plugin-host --job|--service\n"
@@ -42,6 +49,8 @@ static const char help[] =
 	"\n"
 	"  --describe FILE  print what FILE provides, as JSON; none of its functions is called\n"
 	"  --conf           with --describe: print its configuration snippet instead\n"
+	"  --builtin        print a list of what the plugins provide that are part of this\n"
+	"                   program; elsewhere, FILE can be builtin:NAME for one of them\n"
 	"  --try FILE action NAME JSON\n"
 	"                   run an action without agent and account, with these inputs\n"
 	"  --user NAME      print what the name service knows of a user, as JSON\n"
@@ -85,36 +94,24 @@ limit_describing(void)
 #endif
 }
 
-/* Constructors of a strange file run with nobody's rights. It is opened before: its folder may be
- * closed to others. */
-static char *
-open_and_drop(const char *file, struct err *e)
-{
-	static const struct proc_user nobody = { .uid = 65534, .gid = 65534, .name = "nobody" };
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0) {
-		err_set(e, -errno, "%s", strerror(errno));
-		return NULL;
-	}
-	if (proc_become(&nobody, e) < 0)
-		return NULL;
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return xasprintf("/proc/self/fd/%d", fd);
-}
-
+/* Constructors of a strange file run without root's rights. A descriptor of ours stays what it is:
+ * its path may not be ours to walk. */
 static char *
 file_to_load(const char *file, struct err *e)
 {
-	char *path;
+	bool as_is = text_starts(file, "/proc/self/fd/") || text_starts(file, "builtin:");
+	char *path = as_is ? xstrdup(file) : realpath(file, NULL);
+	char *no_folder = NULL;
 
-	if (geteuid() == 0)
-		return open_and_drop(file, e);
-	/* A descriptor of ours stays what it is: its path may not be ours to walk. */
-	path = text_starts(file, "/proc/self/fd/") ? xstrdup(file) : realpath(file, NULL);
-	if (!path)
+	if (!path) {
 		err_set(e, -errno, "%s", strerror(errno));
-	return path;
+		return NULL;
+	}
+	if (geteuid() != 0 || text_starts(file, "builtin:") ||
+	    user_become(user_nobody(), &no_folder, &path, e) == 0)
+		return path;
+	free(path);
+	return NULL;
 }
 
 static int
@@ -133,6 +130,21 @@ print_description(const char *file, bool conf)
 	text = conf ? opts_snippet(description) : json_text(description);
 	printf("%s%s", text, conf ? "" : "\n");
 	/* Destructors of a strange file are not wanted here. */
+	_exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+static int
+print_builtin(void)
+{
+	struct err e = {0, ""};
+	autojson json_t *all = loader_describe_builtin(&e);
+	autofree char *text = all ? json_text(all) : NULL;
+
+	if (!all) {
+		fprintf(stderr, "%s\n", err_text(&e));
+		return 1;
+	}
+	printf("%s\n", text);
 	_exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
@@ -182,6 +194,7 @@ main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"describe", required_argument, NULL, 'd'},
+		{"builtin", no_argument, NULL, 'b'},
 		{"conf", no_argument, NULL, 'c'},
 		{"job", no_argument, NULL, 'j'},
 		{"service", no_argument, NULL, 'j'},
@@ -192,14 +205,19 @@ main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	const char *describe = NULL, *try = NULL, *user = NULL;
-	bool conf = false, job = false;
+	bool conf = false, job = false, builtin = false;
 	int c;
 
 	first_acts();
 	log_open(LOG_TARGET_STDERR, "ssm-plugin-host");
+#ifdef SSM_PRELOADED
+	loader_preload(lt__PROGRAM__LTX_preloaded_symbols, SSM_STATIC_PLUGINS);
+#endif
 	while ((c = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
 		if (c == 'd')
 			describe = optarg;
+		else if (c == 'b')
+			builtin = true;
 		else if (c == 'c')
 			conf = true;
 		else if (c == 'j')
@@ -217,6 +235,8 @@ main(int argc, char **argv)
 	}
 	if (job && !describe && !try && !user)
 		return run_job();
+	if (builtin && argc == optind)
+		return print_builtin();
 	if (user && argc == optind)
 		return print_user(user);
 	if (try && argc - optind == 3)

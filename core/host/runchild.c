@@ -23,6 +23,7 @@
 #include "core/host/rundown.h"
 #include "core/host/runchild.h"
 #include "core/host/sink.h"
+#include "core/host/user.h"
 #include "core/loop/child.h"
 
 #define DRAIN_MS 1000
@@ -417,7 +418,7 @@ start(struct run *r, const int *fds, struct err *e)
 	}
 	spec.argv = argv;
 	if (r->spec.run_as)
-		res = proc_lookup_user(r->spec.run_as, &user, e);
+		res = user_lookup(r->spec.run_as, &user, e);
 	if (res < 0)
 		return res;
 	spec.user = r->spec.run_as ? &user : NULL;

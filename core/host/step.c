@@ -87,6 +87,8 @@ step_write(struct ssm *S, struct ssm_step *s, int32_t stream, const void *data, 
 	int fd = stream == SSM_STDOUT ? s->out_fd : stream == SSM_STDERR ? s->err_fd : -1;
 	int r;
 
+	if (!host_own_thread())
+		return -EINVAL;
 	if (stream != SSM_STDOUT && stream != SSM_STDERR)
 		return ssm_fail(S, -EINVAL, "step_write: stream %d is neither stdout nor stderr",
 				stream);
@@ -99,6 +101,8 @@ step_write(struct ssm *S, struct ssm_step *s, int32_t stream, const void *data, 
 int32_t
 step_done(struct ssm *S, struct ssm_step *s, int32_t result, int32_t exit_code)
 {
+	if (!host_own_thread())
+		return -EINVAL;
 	if (result < SSM_SUCCESS || result > SSM_REBOOT_AGAIN)
 		return ssm_fail(S, -EINVAL, "step_done: there is no result %d", result);
 	if (s->done)

@@ -92,10 +92,15 @@ new_work()
 	plugin_from_build runCommand
 }
 
+# SSM_PLUGINS_FROM: another build, whose plugins a build without any takes.
 plugin_from_build()
 {
-	cp "$top_builddir/plugins/.libs/$1.so" "$work/plugins/$1.so" 2>/dev/null ||
-		cp "$top_builddir/plugins/$1/.libs/$1.so" "$work/plugins/$1.so" ||
+	from=${SSM_PLUGINS_FROM:-$top_builddir}
+	case $("$top_builddir/ssm-plugin-host" --builtin) in
+	*"\"name\":\"$1\""*) return ;;
+	esac
+	cp "$from/plugins/.libs/$1.so" "$work/plugins/$1.so" 2>/dev/null ||
+		cp "$from/plugins/$1/.libs/$1.so" "$work/plugins/$1.so" ||
 		bail "the plugin $1 is not built"
 	chmod 644 "$work/plugins/$1.so"
 }
