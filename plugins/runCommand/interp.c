@@ -210,7 +210,7 @@ do_step(struct interp *in, const struct doc_step *s, bool is_last, struct result
 	case DECISION_RUN:
 	default:
 		in->ran[in->next] = '1';
-		in->reboot = step_execute(&in->context, s, r);
+		in->reboot = doc_step_run(&in->context, s, r);
 		break;
 	}
 }

@@ -292,7 +292,7 @@ word_output(struct execution *x, bool without_err, struct result *ret)
 }
 
 int32_t
-step_execute(struct step_context *c, const struct doc_step *s, struct result *ret)
+doc_step_run(struct step_context *c, const struct doc_step *s, struct result *ret)
 {
 	struct execution x = { .status = STATUS_SUCCESS,
 			       .out.head = SBUF_INIT(HEAD_MAX_BYTES),

@@ -20,7 +20,7 @@ struct step_context {
 
 /* Run the step and fill in status, code and texts of RET. 0, or SSM_REBOOT or SSM_REBOOT_AGAIN when
  * it asks for a reboot. */
-int32_t step_execute(struct step_context *c, const struct doc_step *s, struct result *ret);
+int32_t doc_step_run(struct step_context *c, const struct doc_step *s, struct result *ret);
 /* Files of a step that ran before a reboot keep their numbers. */
 void step_reserve_files(struct step_context *c, const struct doc_step *s);
 /* An action of this plugin. */
