@@ -21,6 +21,7 @@
 
 #define LOG_QUEUE_MAX (256u * 1024u)
 #define RETURN_MS 5000
+#define RETURN_FIRST_MS 250 /* an agent that was restarted is back by then; then twice as long */
 #define GREETING_MS 10000
 
 struct request {
@@ -48,6 +49,7 @@ struct link {
 	bool away, greeting; /* greeting: connected again, the agent's hello is awaited */
 	char *token, *job, *socket;
 	struct event *dial;
+	int64_t dial_ms; /* until it is tried again */
 	int64_t next_id;
 	struct outgoing *outgoing;
 	struct list requests;
@@ -266,12 +268,19 @@ link_ask(struct link *l, const struct link_request *q, const bool *cancelled, st
 /* ------------------------------------------------- the agent goes away */
 
 static void
+dial_later(struct link *l)
+{
+	arm(l->dial, l->dial_ms);
+	l->dial_ms = l->dial_ms < RETURN_MS / 2 ? 2 * l->dial_ms : RETURN_MS;
+}
+
+static void
 hang_up(struct link *l)
 {
 	l->ipc = ipc_free(l->ipc);
 	l->greeting = false;
 	if (l->socket && l->state >= WIRE_RUNNING)
-		arm(l->dial, RETURN_MS);
+		dial_later(l);
 }
 
 static void
@@ -318,6 +327,7 @@ resume(struct link *l)
 {
 	l->away = l->greeting = false;
 	event_del(l->dial);
+	l->dial_ms = RETURN_FIRST_MS;
 	outgoing_resend(l->outgoing, l->ipc);
 	list_each (it, tmp, &l->requests) {
 		struct request *r = list_entry(it, struct request, link);
@@ -364,7 +374,7 @@ on_dial(evutil_socket_t unused, short what, void *arg)
 	}
 	fd = dial(l->socket);
 	if (fd < 0) {
-		arm(l->dial, RETURN_MS);
+		dial_later(l);
 		return;
 	}
 	l->greeting = true;
@@ -521,6 +531,7 @@ link_new(struct event_base *base, int fd, const struct link_ops *ops, void *arg)
 	l->outgoing = outgoing_new();
 	list_init(&l->requests);
 	l->dial = evtimer_new(base, on_dial, l);
+	l->dial_ms = RETURN_FIRST_MS;
 	l->ipc = ipc_new(base, fd, on_message, on_end, l);
 	send_hello(l);
 	return l;
