@@ -43,9 +43,9 @@ void link_ready(struct link *l);
 void link_log(struct link *l, int level, const char *text); /* never blocks */
 
 /* When the agent goes away after "go": what it has not stored is written to WORK_DIR/result.json,
- * and SOCKET is tried soon, then every 5 s; there the link greets again, sends what is unstored, and asks
- * again. Either may be NULL. result.json is an array of the messages, in order, each with its body
- * as "body", or as "base64" when it is not UTF-8. */
+ * and SOCKET is tried soon, later every 5 s; there the link greets again, sends what is unstored,
+ * and asks again. Either may be NULL. result.json is an array of the messages, in order, each with
+ * its body as "body", or as "base64" when it is not UTF-8. */
 void link_set_return(struct link *l, const char *work_dir, const char *socket);
 
 /* Send a message that must not be lost; JSON is taken, "seq" added. Kept until the agent has it on

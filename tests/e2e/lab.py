@@ -124,6 +124,14 @@ class Sandbox:
         self.log.close()
 
 
+def built_plugin(name):
+    for folder in (BUILD + "/plugins", BUILD + "/plugins/" + name):
+        path = "%s/.libs/%s.so" % (folder, name)
+        if os.path.exists(path):
+            return path
+    raise Trouble("the plugin %s is not built" % name)
+
+
 class Case:
     """One agent's state, and the agents that work with it one after another."""
 
@@ -137,7 +145,7 @@ class Case:
         self.proc = None
         os.makedirs(self.dir)
         os.mkdir(self.plugins, 0o755)
-        shutil.copy(BUILD + "/plugins/runCommand/.libs/runCommand.so", self.plugins)
+        shutil.copy(built_plugin("runCommand"), self.plugins)
         os.chmod(self.plugins + "/runCommand.so", 0o644)
         if template:
             subprocess.run(["cp", "-a", template, self.root], check=True)
