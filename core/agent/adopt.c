@@ -197,7 +197,7 @@ adopt(struct job *j, struct worker *parent, const struct past *p)
 	struct worker *w =
 		worker_new(j, parent, past_number(s), json_str(s, "plugin", "of the command"));
 
-	w->adopted = w->started = true;
+	w->adopted = w->started = w->answered = true;
 	w->who = who_was(s);
 	w->feature = xstrdup(json_str(s, "feature", ""));
 	w->kind = (uint32_t)json_int(s, "kind", parent ? KIND_ACTION : KIND_TOPIC);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/json.h"
@@ -27,7 +28,9 @@ struct peer {
 	char *body;
 	int out;
 	int64_t seq, stored, id;
-	bool cancelled;
+	bool cancelled, returns, was_away;
+	int ipc_max;
+	json_t *asked;	/* the last request, asked again after a return */
 	json_t *result; /* the last one that came, its body as "text" */
 };
 
@@ -64,6 +67,48 @@ struct packet {
 	size_t fd_count;
 };
 
+static struct peer *me; /* for the way back, which may be taken anywhere */
+
+static void
+greet(const struct peer *p, const char *token)
+{
+	send_json(json_pack("{s:s,s:i,s:i,s:s,s:i}", "t", "hello", "ipc_min", 1, "ipc_max",
+			    p->ipc_max, "token", token, "pid", (int)getpid()));
+}
+
+/* The agent is gone: call the next one, and ask again. */
+static void
+come_back(struct peer *p)
+{
+	const char *path = json_str(json_object_get(p->hello, "info"), "host-socket", "");
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = -1;
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	(void)close(3);
+	do {
+		if (fd >= 0)
+			(void)close(fd);
+		(void)usleep(20000);
+		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	} while (connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0);
+	if (fd != 3 && (dup3(fd, 3, O_CLOEXEC) < 0 || close(fd) < 0))
+		fail("dup3");
+	p->was_away = true;
+	p->stored = 0;
+	greet(p, json_str(p->hello, "token", ""));
+	if (p->asked)
+		send_json(json_incref(p->asked));
+}
+
+static void
+ask(struct peer *p, json_t *m)
+{
+	json_decref(p->asked);
+	p->asked = json_incref(m);
+	send_json(m);
+}
+
 static void
 receive(struct packet *p)
 {
@@ -79,6 +124,11 @@ receive(struct packet *p)
 
 	p->len = recvmsg(3, &h, 0);
 	p->fd_count = 0;
+	if (p->len <= 0 && me->returns) {
+		come_back(me);
+		receive(p);
+		return;
+	}
 	if (p->len <= 0)
 		_exit(98); /* the agent is gone */
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
@@ -107,7 +157,11 @@ body_of(const json_t *m, struct packet *p)
 static void
 take(struct peer *p, const char *type, json_t *m, char *body, const struct packet *pkt)
 {
-	if (strcmp(type, "hello") == 0) {
+	if (strcmp(type, "hello") == 0 && p->hello) {
+		if (json_int(m, "stored", -1) >= 0 && p->ipc_max < 2)
+			fail("a member of version 2 for version 1");
+		p->cancelled = json_bool(m, "cancelled", false);
+	} else if (strcmp(type, "hello") == 0) {
 		p->hello = json_incref(m);
 		p->body = xstrdup(body ? body : "{}");
 		p->out = pkt->fd_count > 0 ? pkt->fds[0] : -1;
@@ -190,15 +244,15 @@ run_step(struct peer *p, const char *name)
 	autofree char *inputs = then ? json_text(then) : xstrdup("{}");
 	autofree char *text = NULL;
 
-	send_json(json_pack("{s:s,s:I,s:i,s:s,s:s,s:s}", "t", "job-start", "id",
-			    (json_int_t)++p->id, "kind", 1, "name", name, "step", "s1", "inline",
-			    inputs));
+	ask(p, json_pack("{s:s,s:I,s:i,s:s,s:s,s:s}", "t", "job-start", "id", (json_int_t)++p->id,
+			 "kind", 1, "name", name, "step", "s1", "inline", inputs));
 	until(p, "result");
 	if (json_object_get(p->result, "job")) {
-		send_json(json_pack("{s:s,s:I,s:s}", "t", "job-wait", "id", (json_int_t)++p->id,
-				    "job", json_str(p->result, "job", "")));
+		ask(p, json_pack("{s:s,s:I,s:s}", "t", "job-wait", "id", (json_int_t)++p->id, "job",
+				 json_str(p->result, "job", "")));
 		until(p, "result");
 	}
+	json_decref(TAKE(p->asked));
 	(void)json_object_del(p->result, "id");
 	text = json_text_sorted(p->result);
 	if (strchr(json_str(p->hello, "job", ""), '/'))
@@ -250,6 +304,29 @@ end_once(struct peer *p, int result)
 		return;
 	touch(p, "once");
 	end(p, result);
+}
+
+/* Without an agent: all of it again into the file, then the final reply and the end. */
+static void
+leave(struct peer *p, const char *text)
+{
+	const char *dir = json_str(json_object_get(p->hello, "info"), "work-dir", "");
+	autofree char *path = xasprintf("%s/result.json", dir), *all = NULL;
+	static char byte;
+
+	while (recv(3, &byte, 1, 0) > 0)
+		;
+	all = xasprintf("[{\"t\":\"reply\",\"seq\":%lld,\"final\":false,\"body\":\"again\"},"
+			"{\"t\":\"reply\",\"seq\":%lld,\"final\":true,\"body\":\"%s\"},"
+			"{\"t\":\"end\",\"seq\":%lld,\"result\":0}]",
+			(long long)p->seq, (long long)p->seq + 1, text, (long long)p->seq + 2);
+	{
+		autoclose int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+		if (write(fd, all, strlen(all)) != (ssize_t)strlen(all))
+			fail("result.json");
+	}
+	_exit(0);
 }
 
 static void
@@ -305,7 +382,11 @@ work_off(struct peer *p, const char *word, const char *arg)
 		get(p, arg);
 	else if (IS("log"))
 		send_json(json_pack("{s:s,s:i,s:s}", "t", "log", "level", 4, "text", arg));
+	else if (IS("leave"))
+		leave(p, arg);
 	while (IS("cancel") && !p->cancelled)
+		until(p, NULL);
+	while (IS("away") && !p->was_away)
 		until(p, NULL);
 	while (IS("burst") && n-- > 0)
 		reply(p, "{\"n\":1}", false);
@@ -321,17 +402,19 @@ has(char *const *words, const char *word)
 int
 hostpeer_main(void)
 {
-	struct peer p = { .out = -1 };
+	struct peer p = { .out = -1, .ipc_max = 1 };
 	autojson json_t *body = NULL;
 	autostrv char **words = NULL;
 
+	me = &p;
 	(void)fcntl(3, F_SETFD, FD_CLOEXEC);
-	send_json(json_pack("{s:s,s:i,s:i,s:s,s:i}", "t", "hello", "ipc_min", 1, "ipc_max", 1,
-			    "token", "", "pid", (int)getpid()));
+	greet(&p, "");
 	until(&p, "hello");
 	body = json_parse(p.body, strlen(p.body), "body", NULL);
 	p.script = json_object_get(body, "Payload") ? json_object_get(body, "Payload") : body;
 	words = strv_split(json_str(p.script, "script", ""), " ");
+	p.returns = has(words, "returns");
+	p.ipc_max = has(words, "v2") ? 2 : 1;
 	if (has(words, "noready"))
 		wait_for_ever();
 	if (has(words, "diebefore"))

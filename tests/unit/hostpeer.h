@@ -12,7 +12,10 @@
  *   child                       leave a process behind      write:TEXT     to the step's stdout
  *   touch:NAME                  a file in the work folder   log:TEXT       a line for the agent
  *   burst:N                     N replies                   once:N     end:N the first time only
+ *   away                        wait until there was no agent   leave:TEXT  without an agent: into
+ *                               and the next one is there                   result.json, and exit
  *   noready diebefore failinit  before "ready", anywhere in the script
+ *   returns v2                  call the next agent; with version 2 of the protocol
  */
 #ifndef TESTS_UNIT_HOSTPEER_H
 #define TESTS_UNIT_HOSTPEER_H

@@ -11,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/agent/broker.h"
 #include "core/agent/dispatch.h"
+#include "core/agent/jobstore.h"
 #include "core/agent/plugins.h"
 #include "core/aws/mds.h"
 #include "core/aws/notice.h"
@@ -27,6 +31,7 @@
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/proc.h"
 #include "core/base/proc.h"
 #include "core/base/strv.h"
 #include "core/conf/conf.h"
@@ -696,7 +701,7 @@ START_TEST(test_envelopes)
 	ck_assert_msg(strcmp(got, c->want) == 0, "%s: sent '%s', not '%s'", c->text, got, c->want);
 	if (strcmp(c->want, "ar") == 0) {
 		ck_assert(says(last_reply(1), "\"notice\":\"Failed\""));
-		ck_assert(is_idle(NULL));
+		until_idle();
 		/* and is known from now on */
 		deliver(json_incref(m));
 		let_pass(100);
@@ -1368,6 +1373,169 @@ START_TEST(test_adopted)
 }
 END_TEST
 
+/* ------------------------------------------------------------- coming back */
+
+/* It goes on where it was, and what it says twice is taken once; with both versions. */
+START_TEST(test_comes_back)
+{
+	autofree char *script = xasprintf("returns %s reply stored away dup stored put:a=b get:a "
+					  "reply:{\"n\":2} final",
+					  _i == 1 ? "v2" : "");
+
+	command(1, script);
+	until_sent(1, 'r', 2);
+	restart();
+	until_idle();
+	ck_assert(logged("is back"));
+	ck_assert_uint_eq(count(1, 'a'), 1);
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+	for (size_t i = 0; i < sent_count; i++)
+		ck_assert(!sent[i].payload || !says(sent[i].payload, "again"));
+	restart();
+	ck_assert(is_idle(NULL));
+}
+END_TEST
+
+/* A step and who waits for it: the step goes on, its end is asked for again and comes. */
+START_TEST(test_step_comes_back)
+{
+	deliver(message(1, SEND,
+			"{\"script\":\"returns v2 job:acme:step final\",\"then\":{\"script\":"
+			"\"returns v2 log:ready-to-go away end:1\"}}"));
+	until(has_logged, "ready-to-go");
+	let_pass(200);
+	restart();
+	until_idle();
+	ck_assert_msg(says(reply_of(1, count(1, 'r') - 2), "\"code\":1,\"exit_code\":1"), "%s",
+		      reply_of(1, count(1, 'r') - 2));
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
+/* What it wrote down while nobody was there; _i 1: read when it ends under the eyes of the next. */
+START_TEST(test_left_behind)
+{
+	command(1, "reply stored leave:done");
+	until_sent(1, 'r', 2);
+	dispatch = dispatch_free(dispatch);
+	if (_i == 0)
+		let_pass(500);
+	open_dispatch();
+	until_idle();
+	ck_assert_str_eq(last_reply(1), "done");
+	for (size_t i = 0; i < sent_count; i++)
+		ck_assert(!sent[i].payload || !says(sent[i].payload, "again"));
+	ck_assert(!logged("worker lost"));
+}
+END_TEST
+
+/* We are not the process of any host, whatever we say. */
+START_TEST(test_stranger)
+{
+	static const char hello[] = "{\"t\":\"hello\",\"ipc_min\":1,\"ipc_max\":2,\"token\":"
+				    "\"00000000000000000000000000000000\",\"pid\":1}";
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char byte;
+
+	command(1, "returns away final");
+	until_sent(1, 'r', 1);
+	let_pass(200);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/run/ssm/host.sock", root);
+	ck_assert_int_eq(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	(void)send(fd, hello, strlen(hello), MSG_NOSIGNAL);
+	until(has_logged, "to host.sock is refused: no plugin host of that process");
+	ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
+	(void)close(fd);
+	restart();
+	until_idle();
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
+static void
+put_record(struct journal *j, enum record type, json_t *content)
+{
+	ck_assert_int_eq(journal_append(j, type, content, NULL, NULL), 0);
+	json_decref(content);
+}
+
+/* A journal as an agent before us leaves it: the host was PID, started at START. */
+static void
+plant_job(pid_t pid, uint64_t start, bool with_message)
+{
+	autofree char *state = xasprintf("%s/state", root), *id = id_of(1);
+	autojson json_t *message =
+		json_pack("{s:s,s:s,s:I,s:s,s:s}", "message_id", id, "topic", SEND, "received_ms",
+			  (json_int_t)clock_wall_ms(), "notice_id", "n", "payload", "{}");
+	struct jobstore *s = jobstore_open(state, IID, NULL);
+	struct journal *j = jobstore_create(s, id, with_message ? RECORD_MESSAGE : RECORD_STATE,
+					    message, NULL);
+
+	ck_assert_ptr_nonnull(j);
+	put_record(j, RECORD_STARTED,
+		   json_pack("{s:i,s:I,s:s,s:s,s:s,s:I}", "pid", (int)pid, "start",
+			     (json_int_t)start, "boot", proc_boot_id(), "token", "t", "plugin",
+			     "runCommand", "at_ms", (json_int_t)clock_wall_ms()));
+	ck_assert_int_eq(journal_sync(j, NULL), 0);
+	journal_close(j);
+	jobstore_close(s);
+}
+
+/* The number of the host went to somebody else, who is left alone. */
+START_TEST(test_pid_reused)
+{
+	char name[] = "sleep", time[] = "600";
+	char *const argv[] = { name, time, NULL };
+	const struct proc_spec spec = { .path = "/bin/sleep", .argv = argv, .new_session = true };
+	pid_t pid = proc_spawn(&spec, NULL);
+	struct proc_id who;
+
+	ck_assert_int_eq(proc_identify(pid, &who), 0);
+	dispatch = dispatch_free(dispatch);
+	plant_job(pid, who.start - 1, true);
+	open_dispatch();
+	until_idle();
+	ck_assert(says(last_reply(1), "worker lost"));
+	ck_assert(is_running(pid));
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+END_TEST
+
+/* Whose message cannot be read any more, but which had started: its sender hears of it. */
+START_TEST(test_message_lost)
+{
+	dispatch = dispatch_free(dispatch);
+	plant_job(0, 0, false);
+	open_dispatch();
+	until_idle();
+	ck_assert(says(last_reply(1), "\"notice\":\"Failed\""));
+	ck_assert(logged("its message cannot be read from its journal any more"));
+	restart();
+	ck_assert(is_idle(NULL));
+}
+END_TEST
+
+/* A cancel that is on disk holds for the next agent: what waited never runs. */
+START_TEST(test_cancel_survives)
+{
+	configure("Mds.CommandWorkersLimit=1");
+	restart();
+	command(1, "returns away cancel final");
+	command(2, "touch:ran final");
+	until_sent(2, 'a', 1);
+	let_pass(200);
+	cancel(3, 2);
+	until_sent(3, 'a', 1);
+	restart();
+	cancel(4, 1);
+	until_idle();
+	ck_assert(says(last_reply(2), "\"notice\":\"Cancelled\""));
+	ck_assert_str_eq(last_reply(1), "{\"documentStatus\":\"Success\"}");
+}
+END_TEST
+
 START_TEST(test_stale)
 {
 	clock_replace(&shifted);
@@ -1707,6 +1875,13 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_replies_survive);
 	tcase_add_test(t, test_queue_survives);
 	tcase_add_loop_test(t, test_adopted, 0, 2);
+	tcase_add_loop_test(t, test_comes_back, 0, 2);
+	tcase_add_test(t, test_step_comes_back);
+	tcase_add_loop_test(t, test_left_behind, 0, 2);
+	tcase_add_test(t, test_stranger);
+	tcase_add_test(t, test_pid_reused);
+	tcase_add_test(t, test_message_lost);
+	tcase_add_test(t, test_cancel_survives);
 	tcase_add_test(t, test_stale);
 	tcase_add_loop_test(t, test_no_descriptors, 0, 2);
 	tcase_add_test(t, test_cannot_store);

@@ -370,20 +370,26 @@ START_TEST(t_away_for_good)
 }
 END_TEST
 
+/* STORED: of an agent that speaks version 2, -1: version 1. */
 static void
-greet_again(void)
+greet_again(int stored)
 {
+	json_t *hello;
+
 	autojson json_t *m = NULL;
 
 	agentpeer_accept(&peer);
 	m = agentpeer_expect(&peer, "hello");
 	ck_assert_str_eq(json_str(m, "token", ""), "t0ken");
 	ck_assert_int_eq(json_int(m, "pid", 0), peer.pid);
-	agentpeer_send(&peer,
-		       json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "t", "hello", "ipc", 1,
-				 "agent_version", "9.8.8", "token", "t0ken", "job", "job-1", "kind",
-				 TOPIC, "feature", "probe.x", "plugin", "probe", "plugin_path",
-				 "/x"));
+	hello = json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "t", "hello", "ipc", 1,
+			  "agent_version", "9.8.8", "token", "t0ken", "job", "job-1", "kind", TOPIC,
+			  "feature", "probe.x", "plugin", "probe", "plugin_path", "/x");
+	if (stored >= 0) {
+		json_object_set_new(hello, "ipc_max", json_integer(2));
+		json_object_set_new(hello, "stored", json_integer(stored));
+	}
+	agentpeer_send(&peer, hello);
 }
 
 static json_t *
@@ -410,7 +416,7 @@ START_TEST(t_comes_back)
 	call = expect_request("call");
 	id = json_int(call, "id", -1);
 	agentpeer_hang_up(&peer);
-	greet_again();
+	greet_again(-1);
 	again = expect_request("call");
 	ck_assert_int_eq(json_int(again, "id", -2), id);
 	ck_assert_str_eq(json_str(again, "text", ""), "{\"a\":1}");
@@ -432,11 +438,35 @@ START_TEST(t_unstored_comes_again)
 	agentpeer_hang_up(&peer);
 	all = result_file();
 	ck_assert_uint_eq(json_array_size(all), 1);
-	greet_again();
+	greet_again(-1);
 	again = agentpeer_expect(&peer, "reply");
 	ck_assert_int_eq(json_int(again, "seq", 0), json_int(first, "seq", -1));
 	ck_assert_str_eq(json_str(again, "text", ""), "first");
 	agentpeer_stored(&peer, again);
+	{
+		autojson json_t *call = expect_request("call");
+
+		agentpeer_answer(&peer, call, json_pack("{s:i,s:i}", "code", 0, "status", 200));
+	}
+	expect_reply("r=0 status=200 error=- body= headers=-", true);
+	path = xasprintf("%s/result.json", peer.folder);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	expect_end(0, NULL);
+}
+END_TEST
+
+/* The next agent took it from result.json, and says so: it does not come again. */
+START_TEST(t_stored_meanwhile)
+{
+	autojson json_t *first = NULL, *all = NULL;
+	autofree char *path = NULL;
+
+	agentpeer_listen(&peer);
+	start_topic("call", return_info());
+	first = agentpeer_expect(&peer, "reply");
+	agentpeer_hang_up(&peer);
+	all = result_file();
+	greet_again((int)json_int(first, "seq", 0));
 	{
 		autojson json_t *call = expect_request("call");
 
@@ -532,6 +562,7 @@ main(void)
 	tcase_add_test(tc, t_away_for_good);
 	tcase_add_test(tc, t_comes_back);
 	tcase_add_test(tc, t_unstored_comes_again);
+	tcase_add_test(tc, t_stored_meanwhile);
 	tcase_add_test(tc, t_service);
 	tcase_add_test(tc, t_service_without_agent);
 	suite_add_tcase(s, tc);
