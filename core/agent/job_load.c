@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/agent/cgroup.h"
 #include "core/agent/job.h"
 #include "core/agent/outbox.h"
 #include "core/agent/worker.h"
@@ -171,6 +172,9 @@ take_up(struct job *j, struct replay *r)
 		job_final_notice(j, "Cancelled", "");
 	else if (!r->final)
 		job_enqueue(j);
+	/* The agent before us may not have come so far. */
+	if (!j->worker)
+		cgroup_remove(j->jobs->cgroup, j->id);
 	/* The service has all of it; only the list of finished jobs did not know. */
 	j->confirmed = r->final && outbox_empty(j->outbox);
 	job_close_if_idle(j);
