@@ -9,6 +9,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "tests/fakehost/fakehost.h"
+#include "tests/unit/suite.h"
 
 extern const struct ssm_plugin hello_LTX_ssm_plugin;
 
@@ -143,8 +144,6 @@ main(void)
 {
 	Suite *s = suite_create("hello");
 	TCase *tc = tcase_create("hello");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, t_descriptor);
@@ -154,8 +153,5 @@ main(void)
 	tcase_add_test(tc, t_messages);
 	tcase_add_test(tc, t_requests);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/conf/opts.h"
+#include "tests/unit/suite.h"
 
 extern const struct ssm_plugin SSM_SYMBOL(runCommand);
 static const struct ssm_plugin *const plugin = &SSM_SYMBOL(runCommand);
@@ -86,16 +87,10 @@ main(void)
 {
 	Suite *suite = suite_create("runCommand descriptor");
 	TCase *tc = tcase_create("descriptor");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_head);
 	tcase_add_test(tc, test_features);
 	tcase_add_test(tc, test_snippet);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

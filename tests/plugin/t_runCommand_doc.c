@@ -9,6 +9,7 @@
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
 #include "plugins/runCommand/doc.h"
+#include "tests/unit/suite.h"
 
 #define PARSE "encountered error while parsing input - internal error "
 #define CANNOT(found, where, type) \
@@ -405,8 +406,6 @@ main(void)
 {
 	Suite *suite = suite_create("runCommand doc");
 	TCase *tc = tcase_create("doc");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_schema);
@@ -421,9 +420,5 @@ main(void)
 	tcase_add_test(tc, test_garbage);
 	tcase_add_test(tc, test_huge);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

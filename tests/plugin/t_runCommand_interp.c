@@ -18,6 +18,7 @@
 #include "core/base/text.h"
 #include "plugins/runCommand/handle.h"
 #include "tests/plugin/t_runCommand_fake.h"
+#include "tests/unit/suite.h"
 
 #define CMD "01234567-890a-bcde-f012-34567890abcd"
 #define NOW "2024-10-21T18:08:11.950Z"
@@ -684,8 +685,6 @@ main(void)
 {
 	Suite *suite = suite_create("runCommand interp");
 	TCase *vectors = tcase_create("vectors"), *shell = tcase_create("shell");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(vectors, 120);
 	tcase_set_timeout(shell, 120);
@@ -708,9 +707,5 @@ main(void)
 	tcase_add_test(shell, test_no_folder);
 	suite_add_tcase(suite, vectors);
 	suite_add_tcase(suite, shell);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "core/base/fs.h"
 #include "core/base/mem.h"
 #include "plugins/runCommand/output.h"
+#include "tests/unit/suite.h"
 
 #define STREAM_MARK "--output truncated--"
 #define TITLE "\n----------ERROR-------\n"
@@ -365,8 +366,6 @@ main(void)
 {
 	Suite *suite = suite_create("runCommand output");
 	TCase *limits = tcase_create("limits"), *files = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(limits, test_stream_limit);
 	tcase_add_test(limits, test_stream_characters);
@@ -384,9 +383,5 @@ main(void)
 	tcase_add_test(files, test_no_folder);
 	suite_add_tcase(suite, limits);
 	suite_add_tcase(suite, files);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "plugins/runCommand/godec.h"
 #include "plugins/runCommand/params.h"
 #include "plugins/runCommand/pattern.h"
+#include "tests/unit/suite.h"
 
 static json_t *
 parse(const char *text)
@@ -466,8 +467,6 @@ main(void)
 {
 	Suite *suite = suite_create("runCommand params");
 	TCase *tc = tcase_create("params");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_merge);
@@ -484,9 +483,5 @@ main(void)
 	tcase_add_test(tc, test_validator);
 	tcase_add_test(tc, test_long_value);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

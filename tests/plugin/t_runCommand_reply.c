@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "plugins/runCommand/reply.h"
+#include "tests/unit/suite.h"
 
 #define A                                                                                     \
 	"{\"lang\":\"en-US\",\"name\":\"amazon-ssm-agent\",\"os\":\"linux\",\"osver\":\"1\"," \
@@ -246,8 +247,6 @@ main(void)
 {
 	Suite *suite = suite_create("runCommand reply");
 	TCase *tc = tcase_create("reply");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_one_step);
 	tcase_add_test(tc, test_bucket);
@@ -257,9 +256,5 @@ main(void)
 	tcase_add_test(tc, test_escapes);
 	tcase_add_test(tc, test_document_status);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -21,6 +21,7 @@
 #include "core/base/text.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 #define TARGET "EC2WindowsMessageDeliveryService.GetMessages"
 
@@ -737,8 +738,6 @@ main(void)
 {
 	Suite *s = suite_create("call");
 	TCase *t = tcase_create("call");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	signal(SIGPIPE, SIG_IGN); /* of the server, whose peers hang up */
 	tcase_set_timeout(t, 120);
@@ -762,8 +761,5 @@ main(void)
 	tcase_add_test(t, test_cancel);
 	tcase_add_test(t, test_refused);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

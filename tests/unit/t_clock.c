@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "tests/unit/suite.h"
 
 static int64_t
 seven(void)
@@ -58,15 +59,10 @@ main(void)
 {
 	Suite *s = suite_create("clock");
 	TCase *t = tcase_create("clock");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_real);
 	tcase_add_test(t, test_replace);
 	tcase_add_test(t, test_timeval);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

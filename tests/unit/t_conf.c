@@ -15,6 +15,7 @@
 #include "core/base/text.h"
 #include "core/conf/conf.h"
 #include "core/conf/opts.h"
+#include "tests/unit/suite.h"
 
 static char *root;
 static struct sbuf warnings;
@@ -308,8 +309,6 @@ main(void)
 {
 	Suite *s = suite_create("conf");
 	TCase *tc = tcase_create("conf");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, t_presets);
@@ -324,8 +323,5 @@ main(void)
 	tcase_add_test(tc, t_reload);
 	tcase_add_test(tc, t_opts);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -21,6 +21,7 @@
 #include "core/base/fs.h"
 #include "core/base/mem.h"
 #include "core/base/proc.h"
+#include "tests/unit/suite.h"
 
 #define PATIENCE_MS 30000
 
@@ -438,8 +439,6 @@ main(void)
 {
 	Suite *s = suite_create("contain");
 	TCase *t = tcase_create("contain");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -453,9 +452,5 @@ main(void)
 	tcase_add_loop_test(t, test_escapees, 0, (int)NELEMS(escapees));
 	tcase_add_test(t, test_real);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/crc.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_vectors)
 {
@@ -38,14 +39,9 @@ main(void)
 {
 	Suite *s = suite_create("crc");
 	TCase *t = tcase_create("crc");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_vectors);
 	tcase_add_test(t, test_in_parts);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

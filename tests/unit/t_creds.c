@@ -11,6 +11,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 #define MINUTE 60000
 #define START_WALL 1700000000000
@@ -575,8 +576,6 @@ main(void)
 {
 	Suite *suite = suite_create("creds");
 	TCase *tc = tcase_create("creds");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_first_wins);
@@ -599,9 +598,5 @@ main(void)
 	tcase_add_test(tc, test_describe);
 	tcase_add_test(tc, test_no_sources);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -15,6 +15,7 @@
 #include "core/base/strv.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 #define RELATIVE "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 #define FULL "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -416,8 +417,6 @@ main(void)
 {
 	Suite *suite = suite_create("creds_ecs");
 	TCase *tc = tcase_create("creds_ecs");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -439,9 +438,5 @@ main(void)
 	tcase_add_test(tc, test_no_end);
 	tcase_add_test(tc, test_timeout);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

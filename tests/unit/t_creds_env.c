@@ -6,6 +6,7 @@
 
 #include "core/aws/creds.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY",
 				    "AWS_SECRET_KEY", "AWS_SESSION_TOKEN"};
@@ -116,15 +117,9 @@ main(void)
 {
 	Suite *suite = suite_create("creds_env");
 	TCase *tc = tcase_create("creds_env");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, test_rows, 0, NELEMS(rows));
 	tcase_add_test(tc, test_huge);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 #include "core/aws/creds.h"
 #include "core/base/fs.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static char *dir, *path;
 
@@ -354,8 +355,6 @@ main(void)
 {
 	Suite *suite = suite_create("creds_file");
 	TCase *tc = tcase_create("creds_file");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_grammar, 0, NELEMS(rows));
@@ -372,9 +371,5 @@ main(void)
 	tcase_add_test(tc, test_home_of_uid);
 	tcase_add_test(tc, test_read_anew);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

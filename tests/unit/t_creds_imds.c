@@ -13,6 +13,7 @@
 #include "core/base/strv.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 #define GOOD                                                                             \
@@ -269,8 +270,6 @@ main(void)
 {
 	Suite *suite = suite_create("creds_imds");
 	TCase *tc = tcase_create("creds_imds");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -283,9 +282,5 @@ main(void)
 	tcase_add_test(tc, test_disabled);
 	tcase_add_loop_test(tc, test_cancel, 0, 4);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

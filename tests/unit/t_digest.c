@@ -6,6 +6,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/text.h"
+#include "tests/unit/suite.h"
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -70,15 +71,10 @@ main(void)
 {
 	Suite *s = suite_create("digest");
 	TCase *t = tcase_create("digest");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_sha256);
 	tcase_add_test(t, test_stream);
 	tcase_add_test(t, test_hmac);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -36,6 +36,7 @@
 #include "core/base/strv.h"
 #include "core/conf/conf.h"
 #include "tests/unit/hostpeer.h"
+#include "tests/unit/suite.h"
 
 #define IID "i-0123456789abcdef0"
 #define SEND "aws.ssm.sendCommand.eu-central-1." IID
@@ -1832,8 +1833,6 @@ main(int argc, char **argv)
 {
 	Suite *s = suite_create("dispatch");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	if (argc > 1 && strcmp(argv[1], "--job") == 0)
 		return hostpeer_main();
@@ -1896,9 +1895,5 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_reboot_unasked);
 	tcase_add_test(t, test_serial);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

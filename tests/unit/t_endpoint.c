@@ -7,6 +7,7 @@
 
 #include "core/aws/endpoint.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static void
 clear(void)
@@ -111,8 +112,6 @@ main(void)
 {
 	Suite *s = suite_create("endpoint");
 	TCase *t = tcase_create("endpoint");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, clear, NULL);
 	tcase_add_test(t, test_partitions);
@@ -120,8 +119,5 @@ main(void)
 	tcase_add_test(t, test_environment);
 	tcase_add_test(t, test_refused);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 
 #include "core/base/err.h"
 #include "core/base/text.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_set)
 {
@@ -110,8 +111,6 @@ main(void)
 {
 	Suite *s = suite_create("err");
 	TCase *t = tcase_create("err");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_set);
 	tcase_add_test(t, test_text_of_code);
@@ -122,8 +121,5 @@ main(void)
 	tcase_add_test(t, test_S15_no_controls);
 	tcase_add_test(t, test_cut);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

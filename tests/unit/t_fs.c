@@ -13,6 +13,7 @@
 
 #include "core/base/fs.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static char root[64];
 static int top;
@@ -490,15 +491,10 @@ main(void)
 {
 	Suite *s = suite_create("fs");
 	TCase *t = tcase_create("fs");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	add_tests(t);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

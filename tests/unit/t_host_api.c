@@ -15,6 +15,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "tests/unit/agentpeer.h"
+#include "tests/unit/suite.h"
 
 #define TOPIC 2
 #define ACTION 1
@@ -538,8 +539,6 @@ main(void)
 {
 	Suite *s = suite_create("host_api");
 	TCase *tc = tcase_create("host_api");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -566,8 +565,5 @@ main(void)
 	tcase_add_test(tc, t_service);
 	tcase_add_test(tc, t_service_without_agent);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

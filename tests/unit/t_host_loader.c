@@ -19,6 +19,7 @@
 #include "core/base/sbuf.h"
 #include "core/base/strv.h"
 #include "tests/unit/agentpeer.h"
+#include "tests/unit/suite.h"
 
 static struct {
 	int status;
@@ -328,8 +329,6 @@ main(void)
 {
 	Suite *s = suite_create("host_loader");
 	TCase *tc = tcase_create("host_loader");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -345,8 +344,5 @@ main(void)
 	tcase_add_test(tc, t_user);
 	tcase_add_test(tc, t_usage);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -16,6 +16,7 @@
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/host/sink.h"
+#include "tests/unit/suite.h"
 
 #define LINE 80u
 #define MIN_MAX 320u
@@ -260,8 +261,6 @@ main(void)
 {
 	Suite *s = suite_create("sink");
 	TCase *tc = tcase_create("sink");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, t_borders, 0, NELEMS(ways));
@@ -272,8 +271,5 @@ main(void)
 	tcase_add_test(tc, t_function);
 	tcase_add_test(tc, t_full);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

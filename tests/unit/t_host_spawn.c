@@ -15,6 +15,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "tests/unit/agentpeer.h"
+#include "tests/unit/suite.h"
 
 #define ACTION 1
 #define PTY 8 /* SSM_SPAWN_PTY */
@@ -286,8 +287,6 @@ main(void)
 {
 	Suite *s = suite_create("host_spawn");
 	TCase *tc = tcase_create("host_spawn");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -306,8 +305,5 @@ main(void)
 	tcase_add_test(tc, t_max_output);
 	tcase_add_test(tc, t_output_function);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

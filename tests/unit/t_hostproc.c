@@ -24,6 +24,7 @@
 #include "core/conf/conf.h"
 #include "core/ipc/wire.h"
 #include "tests/unit/hostpeer.h"
+#include "tests/unit/suite.h"
 
 #define PATIENCE_MS 30000
 
@@ -503,8 +504,6 @@ main(int argc, char **argv)
 {
 	Suite *s = suite_create("hostproc");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	if (argc > 1 && strcmp(argv[1], "--job") == 0)
 		return hostpeer_main();
@@ -523,9 +522,5 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_contain_reused);
 	tcase_add_test(t, test_contain_cancel);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

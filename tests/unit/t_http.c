@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static struct http *client;
@@ -837,8 +838,6 @@ main(void)
 {
 	Suite *s = suite_create("http");
 	TCase *t = tcase_create("http");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	signal(SIGPIPE, SIG_IGN); /* of the server, whose peers hang up */
 	tcase_set_timeout(t, 120);
@@ -868,8 +867,5 @@ main(void)
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_streams);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

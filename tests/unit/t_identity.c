@@ -22,6 +22,7 @@
 #include "core/conf/conf.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 #define IID "i-0123456789abcdef0"
 #define DOCUMENT "/latest/dynamic/instance-identity/document"
@@ -650,8 +651,6 @@ main(void)
 {
 	Suite *suite = suite_create("identity");
 	TCase *tc = tcase_create("identity");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -675,9 +674,5 @@ main(void)
 	tcase_add_test(tc, test_whoami_refused);
 	tcase_add_loop_test(tc, test_whoami_cancel, 0, 7);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 #include "core/base/text.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 #define TTL "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: "
 #define PUT "PUT /latest/api/token"
@@ -686,8 +687,6 @@ main(void)
 {
 	Suite *suite = suite_create("imds");
 	TCase *tc = tcase_create("imds");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -721,9 +720,5 @@ main(void)
 	tcase_add_test(tc, test_free);
 	tcase_add_loop_test(tc, test_free_from_callback, 0, 2);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

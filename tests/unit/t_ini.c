@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
+#include "tests/unit/suite.h"
 
 /* What a parse gave, as text: "[section]" and "section.key=value;" in order, bad lines apart. */
 struct seen {
@@ -248,8 +249,6 @@ main(void)
 {
 	Suite *s = suite_create("ini");
 	TCase *t = tcase_create("ini");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_conf);
@@ -263,8 +262,5 @@ main(void)
 	tcase_add_test(t, test_profile_reports_are_bounded);
 	tcase_add_test(t, test_garbage);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -15,6 +15,7 @@
 #include "core/base/mem.h"
 #include "core/ipc/ipc.h"
 #include "core/ipc/wire.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static struct ipc *us;
@@ -327,8 +328,6 @@ main(void)
 {
 	Suite *s = suite_create("ipc");
 	TCase *tc = tcase_create("ipc");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -344,8 +343,5 @@ main(void)
 	tcase_add_test(tc, t_queue_grows_and_drains);
 	tcase_add_test(tc, t_wire);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -17,6 +17,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
+#include "tests/unit/suite.h"
 
 #define IID "i-0123456789abcdef0"
 #define JOB "aws.ssm.2b196342-d7d4-436e-8f09-3883a1116ac3.i-0123456789abcdef0"
@@ -617,8 +618,6 @@ main(void)
 {
 	Suite *s = suite_create("jobstore");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -642,9 +641,5 @@ main(void)
 	tcase_add_test(t, test_prune);
 	tcase_add_test(t, test_empty_folder);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
+#include "tests/unit/suite.h"
 
 static json_t *
 parse(const char *text)
@@ -315,8 +316,6 @@ main(void)
 {
 	Suite *s = suite_create("json");
 	TCase *t = tcase_create("json");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_parse);
 	tcase_add_test(t, test_refused);
@@ -333,8 +332,5 @@ main(void)
 	tcase_add_test(t, test_add_string_go);
 	tcase_add_test(t, test_invalid_utf8_in_values);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/list.h"
+#include "tests/unit/suite.h"
 
 struct item {
 	int number;
@@ -60,14 +61,9 @@ main(void)
 {
 	Suite *s = suite_create("list");
 	TCase *t = tcase_create("list");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_append_remove);
 	tcase_add_test(t, test_remove_while_walking);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

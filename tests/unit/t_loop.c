@@ -13,6 +13,7 @@
 #include "core/loop/child.h"
 #include "core/loop/signals.h"
 #include "core/loop/wallclock.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static int status_seen, signal_seen, ticks;
@@ -200,8 +201,6 @@ main(void)
 {
 	Suite *s = suite_create("loop");
 	TCase *tc = tcase_create("loop");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -213,8 +212,5 @@ main(void)
 	tcase_add_test(tc, t_signals);
 	tcase_add_test(tc, t_wallclock);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

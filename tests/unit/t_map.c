@@ -8,6 +8,7 @@
 
 #include "core/base/map.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static int freed;
 
@@ -179,8 +180,6 @@ main(void)
 {
 	Suite *s = suite_create("map");
 	TCase *t = tcase_create("map");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_basic);
@@ -190,8 +189,5 @@ main(void)
 	tcase_add_test(t, test_remove_while_iterating);
 	tcase_add_test(t, test_churn);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

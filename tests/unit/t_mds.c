@@ -21,6 +21,7 @@
 #include "core/base/text.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 #define IID "i-0123456789abcdef0"
 #define MESSAGE "aws.ssm.2b196342-d7d4-436e-8f09-3883a1116ac3." IID
@@ -736,8 +737,6 @@ main(void)
 {
 	Suite *suite = suite_create("mds");
 	TCase *tc = tcase_create("mds");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -765,9 +764,5 @@ main(void)
 	tcase_add_test(tc, test_short_destination);
 	tcase_add_test(tc, test_free);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

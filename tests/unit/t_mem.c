@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_alloc)
 {
@@ -112,8 +113,6 @@ main(void)
 {
 	Suite *suite = suite_create("mem");
 	TCase *tc = tcase_create("mem");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_alloc);
 	tcase_add_test_raise_signal(tc, test_overflow_aborts, SIGABRT);
@@ -122,9 +121,5 @@ main(void)
 	tcase_add_test(tc, test_fd);
 	tcase_add_test(tc, test_take);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

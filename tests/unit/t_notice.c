@@ -8,6 +8,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
+#include "tests/unit/suite.h"
 
 #define NOW 1709622489052
 
@@ -72,15 +73,9 @@ main(void)
 {
 	Suite *suite = suite_create("notice");
 	TCase *tc = tcase_create("notice");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, test_bytes, 0, NELEMS(rows));
 	tcase_add_test(tc, test_long_trace);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 #include "core/agent/notify.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static int manager = -1;
@@ -280,8 +281,6 @@ main(void)
 {
 	Suite *s = suite_create("notify");
 	TCase *t = tcase_create("notify");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -297,9 +296,5 @@ main(void)
 	tcase_add_test(t, test_watchdog_of_another);
 	tcase_add_loop_test(t, test_watchdog_garbage, 0, 5);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

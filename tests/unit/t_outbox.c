@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
+#include "tests/unit/suite.h"
 
 #define PATIENCE_MS 20000
 
@@ -541,8 +542,6 @@ main(void)
 {
 	Suite *s = suite_create("outbox");
 	TCase *t = tcase_create("all");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -560,9 +559,5 @@ main(void)
 	tcase_add_test(t, test_one_bad_row);
 	tcase_add_test(t, test_prober_freed);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -17,6 +17,7 @@
 #include "core/base/proc.h"
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
+#include "tests/unit/suite.h"
 
 #define SH "/bin/sh"
 
@@ -557,8 +558,6 @@ main(void)
 {
 	Suite *s = suite_create("proc");
 	TCase *t = tcase_create("proc");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -576,8 +575,5 @@ main(void)
 	tcase_add_loop_test(t, test_failures, 0, 2);
 	tcase_add_loop_test(t, test_search, 0, 2);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

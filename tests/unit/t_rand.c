@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/rand.h"
+#include "tests/unit/suite.h"
 
 static uint64_t next;
 
@@ -91,16 +92,11 @@ main(void)
 {
 	Suite *s = suite_create("rand");
 	TCase *t = tcase_create("rand");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_bytes);
 	tcase_add_test(t, test_uuid);
 	tcase_add_test(t, test_between_limits);
 	tcase_add_test(t, test_between_rejects);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -16,6 +16,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/conf/conf.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static struct conf *conf;
@@ -204,8 +205,6 @@ main(void)
 {
 	Suite *s = suite_create("reboot");
 	TCase *t = tcase_create("reboot");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -215,9 +214,5 @@ main(void)
 	tcase_add_loop_test(t, test_impossible, 0, (int)NELEMS(impossible));
 	tcase_add_test(t, test_withdrawn);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

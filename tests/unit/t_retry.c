@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/base/rand.h"
 #include "core/net/retry.h"
+#include "tests/unit/suite.h"
 
 static void
 all_ones(void *p, size_t len)
@@ -173,8 +174,6 @@ main(void)
 {
 	Suite *s = suite_create("retry");
 	TCase *t = tcase_create("retry");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_bounds);
 	tcase_add_test(t, test_jitter);
@@ -183,8 +182,5 @@ main(void)
 	tcase_add_test(t, test_retry_after);
 	tcase_add_test(t, test_budget);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -15,6 +15,7 @@
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/verify.h"
+#include "tests/unit/suite.h"
 
 #define AK "AKIAIOSFODNN7EXAMPLE"
 #define SK "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -439,8 +440,6 @@ main(void)
 {
 	Suite *s = suite_create("sandbox_verify");
 	TCase *t = tcase_create("verify");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -449,9 +448,5 @@ main(void)
 	tcase_add_loop_test(t, test_refused, 0, (int)NELEMS(refusals));
 	tcase_add_test(t, test_botocore);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

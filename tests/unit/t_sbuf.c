@@ -10,6 +10,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_append)
 {
@@ -159,8 +160,6 @@ main(void)
 {
 	Suite *s = suite_create("sbuf");
 	TCase *t = tcase_create("sbuf");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_append);
 	tcase_add_test(t, test_grows);
@@ -173,8 +172,5 @@ main(void)
 	tcase_add_test(t, test_read);
 	tcase_add_test(t, test_read_too_much);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

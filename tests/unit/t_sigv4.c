@@ -12,6 +12,7 @@
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/base/text.h"
+#include "tests/unit/suite.h"
 
 #define autoparts __attribute__((cleanup(sigv4_parts_done)))
 
@@ -367,8 +368,6 @@ main(void)
 {
 	Suite *s = suite_create("sigv4");
 	TCase *t = tcase_create("sigv4");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_suite);
@@ -380,8 +379,5 @@ main(void)
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_query_refused);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -21,6 +21,7 @@
 #include "core/base/strv.h"
 #include "core/net/http.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 static char *etc;
 
@@ -363,8 +364,6 @@ main(void)
 {
 	Suite *suite = suite_create("ssmapi");
 	TCase *tc = tcase_create("ssmapi");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -377,9 +376,5 @@ main(void)
 	tcase_add_test(tc, test_empty_ping);
 	tcase_add_test(tc, test_full_ping);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

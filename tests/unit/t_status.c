@@ -8,6 +8,7 @@
 #include "core/agent/status.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
+#include "tests/unit/suite.h"
 
 static struct identity node;
 static struct status_facts facts;
@@ -155,8 +156,6 @@ main(void)
 {
 	Suite *s = suite_create("status");
 	TCase *tc = tcase_create("status");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_healthy);
@@ -168,8 +167,5 @@ main(void)
 	tcase_add_test(tc, test_reserve_used);
 	tcase_add_test(tc, test_rows);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -6,6 +6,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/strv.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_build)
 {
@@ -119,8 +120,6 @@ main(void)
 {
 	Suite *s = suite_create("strv");
 	TCase *t = tcase_create("strv");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, test_build);
 	tcase_add_test(t, test_many);
@@ -129,8 +128,5 @@ main(void)
 	tcase_add_test(t, test_env);
 	tcase_add_test(t, test_env_duplicates);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

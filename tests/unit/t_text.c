@@ -9,6 +9,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/text.h"
+#include "tests/unit/suite.h"
 
 static void
 number(const char *s, int64_t min, int64_t max, int want_r, int64_t want)
@@ -474,8 +475,6 @@ main(void)
 {
 	Suite *s = suite_create("text");
 	TCase *t = tcase_create("text");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_i64);
@@ -497,8 +496,5 @@ main(void)
 	tcase_add_test(t, test_escape_controls);
 	tcase_add_test(t, test_nearest);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -25,6 +25,7 @@
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/net/http.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static SSL_CTX *tls;
@@ -337,8 +338,6 @@ main(void)
 {
 	Suite *s = suite_create("tls");
 	TCase *t = tcase_create("tls");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	signal(SIGPIPE, SIG_IGN);
 	tcase_set_timeout(t, 120);
@@ -351,8 +350,5 @@ main(void)
 	tcase_add_test(t, test_old_protocol);
 	tcase_add_test(t, test_kept);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

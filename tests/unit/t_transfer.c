@@ -19,6 +19,7 @@
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "tests/unit/miniserver.h"
+#include "tests/unit/suite.h"
 
 static struct event_base *base;
 static struct mini *server;
@@ -348,14 +349,11 @@ main(int argc, char **argv)
 {
 	Suite *s;
 	TCase *t;
-	SRunner *r;
-	int failed;
 
 	if (argc > 1 && strcmp(argv[1], "--transfer") == 0)
 		return transfer_main();
 	s = suite_create("transfer");
 	t = tcase_create("transfer");
-	r = srunner_create(s);
 	signal(SIGPIPE, SIG_IGN);
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -369,8 +367,5 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_bad_process);
 	tcase_add_test(t, test_cancel);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

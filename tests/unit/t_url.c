@@ -7,6 +7,7 @@
 
 #include "core/base/mem.h"
 #include "core/net/url.h"
+#include "tests/unit/suite.h"
 
 static void
 check_url(const char *text, const char *host, int port, const char *path, const char *query)
@@ -274,8 +275,6 @@ main(void)
 {
 	Suite *s = suite_create("url");
 	TCase *t = tcase_create("url");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_parse);
@@ -287,8 +286,5 @@ main(void)
 	tcase_add_test(t, test_link_local);
 	tcase_add_test(t, test_garbage);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }
