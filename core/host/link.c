@@ -23,6 +23,7 @@
 #define RETURN_MS 5000
 #define RETURN_FIRST_MS 250 /* an agent that was restarted is back by then; then twice as long */
 #define GREETING_MS 10000
+#define AWAY_MAX_MS (48 * 3600000LL)
 
 struct request {
 	struct list link;
@@ -46,6 +47,7 @@ struct link {
 	struct ipc *ipc; /* NULL: away */
 	enum wire_state state;
 	int version; /* of the protocol, with the agent of now */
+	int64_t away_since_ms;
 	bool away, greeting; /* greeting: connected again, the agent's hello is awaited */
 	char *token, *job, *socket;
 	struct event *dial;
@@ -290,9 +292,10 @@ go_away(struct link *l)
 	if (l->away)
 		return;
 	l->away = true;
+	l->away_since_ms = clock_mono_ms();
 	/* Before "go" nothing was done that anybody would want to know of. */
 	if (l->state >= WIRE_RUNNING)
-		outgoing_save(l->outgoing);
+		(void)outgoing_save(l->outgoing);
 	settle_stored(l);
 	list_each (it, tmp, &l->requests)
 		suspend(list_entry(it, struct request, link));
@@ -358,6 +361,18 @@ on_hello_again(struct link *l, const json_t *hello)
 	return 0;
 }
 
+/* A full disk may have room again. Without the job's folder, or after the time that an agent waits
+ * for a host, there is nobody to come back to. */
+static void
+save_again(struct link *l)
+{
+	int r = l->state >= WIRE_RUNNING ? outgoing_save(l->outgoing) : 0;
+
+	if (r == -ENOENT || clock_mono_ms() - l->away_since_ms > AWAY_MAX_MS)
+		outgoing_let_go(l->outgoing);
+	settle_stored(l);
+}
+
 static int on_message(void *arg, struct ipc_message *m);
 
 static void
@@ -374,6 +389,7 @@ on_dial(evutil_socket_t unused, short what, void *arg)
 	}
 	fd = dial(l->socket);
 	if (fd < 0) {
+		save_again(l);
 		dial_later(l);
 		return;
 	}

@@ -110,17 +110,26 @@ write_file(const struct outgoing *o)
 }
 
 void
-outgoing_save(struct outgoing *o)
+outgoing_let_go(struct outgoing *o)
 {
-	if (list_empty(&o->unstored) || !o->folder || write_file(o) < 0)
-		return;
-	o->file = true;
 	list_each (it, tmp, &o->unstored) {
 		struct kept *k = list_entry(it, struct kept, link);
 
 		k->stored = true;
 		o->saved = k->seq;
 	}
+}
+
+int
+outgoing_save(struct outgoing *o)
+{
+	int r = list_empty(&o->unstored) || !o->folder ? 0 : write_file(o);
+
+	if (r < 0 || list_empty(&o->unstored) || !o->folder)
+		return r;
+	o->file = true;
+	outgoing_let_go(o);
+	return 0;
 }
 
 static void
@@ -159,7 +168,7 @@ outgoing_add(struct outgoing *o, struct ipc *c, json_t *json, const void *body, 
 	if (ret_seq)
 		*ret_seq = k->seq;
 	if (!c)
-		outgoing_save(o);
+		(void)outgoing_save(o);
 	return 0;
 }
 

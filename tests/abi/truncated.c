@@ -101,7 +101,8 @@ cut_table(size_t size, uint32_t abi)
 int
 main(void)
 {
-	struct host *h = host_new(event_base_new());
+	struct event_base *base = event_base_new();
+	struct host *h = host_new(base);
 
 	h->hello = json_pack("{s:s}", "job", "x");
 	for (size_t i = 0; i < NELEMS(minors); i++) {
@@ -120,6 +121,8 @@ main(void)
 		result(runs_with(h, cut) && has_as_told(cut), "the sample", size);
 		free(cut);
 	}
+	host_free(h);
+	event_base_free(base);
 	printf("1..%d\n", tests);
 	return failures != 0;
 }

@@ -27,7 +27,8 @@ check_table(const struct features *t, const json_t *descriptor, const char *plug
 	autofree char *snippet = opts_snippet(descriptor);
 	size_t i;
 
-	FUZZ_CHECK(json_array_size(used) <= json_array_size(rows) && snippet);
+	FUZZ_CHECK(json_array_size(used) + json_array_size(unused) <= json_array_size(rows));
+	FUZZ_CHECK(snippet != NULL);
 	json_array_foreach(rows, i, row)
 	{
 		for (uint32_t kind = 0; kind < KINDS; kind++) {

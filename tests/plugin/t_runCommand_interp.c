@@ -320,7 +320,7 @@ told(const struct fake *f, size_t i, const char *name, const char *key)
 START_TEST(test_reboot_again)
 {
 	struct fake f;
-	autofree char *out = NULL, *start = NULL, *start2 = NULL, *counts = NULL;
+	autofree char *out = NULL, *start = NULL, *start2 = NULL;
 
 	fake_init(&f);
 	set_document(&f, STEP("a", "echo first") ",{\"action\":\"test:other\",\"name\":"

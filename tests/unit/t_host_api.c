@@ -480,6 +480,21 @@ START_TEST(t_stored_meanwhile)
 }
 END_TEST
 
+/* Without the job's folder nobody waits for it: it ends, instead of calling for ever. */
+START_TEST(t_away_without_folder)
+{
+	autojson json_t *first = NULL;
+	autofree char *moved = xasprintf("%s.moved", peer.folder);
+
+	start_topic("nothing", return_info());
+	first = agentpeer_expect(&peer, "reply");
+	ck_assert_int_eq(rename(peer.folder, moved), 0);
+	agentpeer_hang_up(&peer);
+	ck_assert_int_eq(agentpeer_wait(&peer), 0);
+	ck_assert_int_eq(rename(moved, peer.folder), 0);
+}
+END_TEST
+
 /* --------------------------------------------------------------- services */
 
 static void
@@ -562,6 +577,7 @@ main(void)
 	tcase_add_test(tc, t_comes_back);
 	tcase_add_test(tc, t_unstored_comes_again);
 	tcase_add_test(tc, t_stored_meanwhile);
+	tcase_add_test(tc, t_away_without_folder);
 	tcase_add_test(tc, t_service);
 	tcase_add_test(tc, t_service_without_agent);
 	suite_add_tcase(s, tc);
