@@ -24,8 +24,8 @@ void outgoing_stored_up_to(struct outgoing *o, int64_t seq);
 bool outgoing_has_stored(const struct outgoing *o, int64_t seq);
 bool outgoing_was_resent(const struct outgoing *o, int64_t seq);
 size_t outgoing_unstored(const struct outgoing *o);
-/* The agent is away: all it has not stored goes to result.json, which counts as stored. -ENOENT: the
- * job's folder is gone. */
+/* The agent is away: all it has not stored goes to result.json, which counts as stored. -ENOENT:
+ * the job's folder is gone. */
 int outgoing_save(struct outgoing *o);
 /* Nobody will ask for it any more: it counts as stored. */
 void outgoing_let_go(struct outgoing *o);
