@@ -134,12 +134,7 @@ class Run:
         """Starts, final replies by id, replies of other ids behind the first final one."""
         self.starts = len(read(self.case.oracle).splitlines())
         self.finals, self.late = {}, 0
-        for q in self.sandbox.requests():
-            request = q.get("request") or {}
-            if q["operation"] != "SendReply" or request.get("MessageId") != self.message or \
-                    q["status"] != 200:
-                continue
-            reply, payload = request["ReplyId"], q["payload"]
+        for reply, payload in self.sandbox.replies(self.message):
             if payload["documentStatus"] in FINAL:
                 if self.finals.setdefault(reply, payload) != payload:
                     self.trouble.append("a final reply changed when it was sent again")

@@ -118,6 +118,14 @@ class Sandbox:
             self.journal_at = f.tell()
         return [json.loads(line) for line in lines]
 
+    def replies(self, message):
+        """Id and payload of each reply to it that was taken since the last call, in order."""
+        for q in self.requests():
+            request = q.get("request") or {}
+            if q["operation"] == "SendReply" and request.get("MessageId") == message and \
+                    q["status"] == 200:
+                yield request["ReplyId"], q["payload"]
+
     def stop(self):
         self.proc.terminate()
         self.proc.wait()

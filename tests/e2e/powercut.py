@@ -224,12 +224,7 @@ class Run:
         is wrong."""
         self.starts = len(read(self.case.oracle).splitlines())
         self.finals, seen = {}, set()
-        for q in self.sandbox.requests():
-            request = q.get("request") or {}
-            if q["operation"] != "SendReply" or request.get("MessageId") != self.message or \
-                    q["status"] != 200:
-                continue
-            reply, payload = request["ReplyId"], q["payload"]
+        for reply, payload in self.sandbox.replies(self.message):
             if payload["documentStatus"] in FINAL:
                 self.finals[reply] = payload
             elif self.finals and reply not in seen:

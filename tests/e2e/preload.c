@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into agent and host by the sweeps: stands between them and the C library.
+/* Preloaded into agent and host by tests: stands between them and the C library.
  *
  * Steered by SSM_PRELOAD, words of the form NAME=VALUE with ';' between them:
  *   dir=DIR    each call is noted in DIR/WHO.trace, and DIR/WHO.pid says who it is
@@ -11,6 +11,9 @@
  *   root=DIR2 cut=P
  *              what happens to files below DIR2 goes to the log DIR/log; behind its P-th entry
  *              both die, as in a power cut
+ *   full=FILE below=DIR3
+ *              while FILE is there, the disk that holds DIR3 is full: but for what removing the
+ *              agent's reserve gives back, no call of class SPACE succeeds there
  *   boot=FILE  read instead of the boot id
  *
  * What the C library does within itself (the stdio of a log, posix_spawn) passes by; of what

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The preloaded library of the sweeps: what its files share. preload.c says how to steer it. */
+/* The preloaded library of the tests: what its files share. preload.c says how to steer it. */
 #ifndef SSM_TESTS_PRELOAD_H
 #define SSM_TESTS_PRELOAD_H
 
@@ -31,6 +31,8 @@ struct setting {
 	char act[16];	/* kill, both, after, errno */
 	char boot[256]; /* the file that is read instead of the boot id */
 	char root[256]; /* what lies below it is logged */
+	char full[256]; /* the disk is full while this file is there */
+	char below[256]; /* the disk: what lies below this folder */
 	long class, n, code, cut;
 	bool trigger; /* count once dir/trigger is there */
 };

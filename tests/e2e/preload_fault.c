@@ -21,6 +21,9 @@ static pid_t owner;
 static bool triggered;
 static long count;
 static bool die_behind;
+static int room; /* calls that a full disk still takes */
+
+#define RESERVE_CALLS 64 /* a block each */
 
 /* The C library's own symbol may be ours: the kernel is asked without it. */
 static long
@@ -93,6 +96,8 @@ set_one(const char *word, size_t len)
 		{ "act=", own.act, sizeof(own.act), NULL },
 		{ "boot=", own.boot, sizeof(own.boot), NULL },
 		{ "root=", own.root, sizeof(own.root), NULL },
+		{ "full=", own.full, sizeof(own.full), NULL },
+		{ "below=", own.below, sizeof(own.below), NULL },
 		{ "class=", NULL, 0, &own.class },
 		{ "n=", NULL, 0, &own.n },
 		{ "code=", NULL, 0, &own.code },
@@ -269,6 +274,24 @@ act(unsigned classes, const char *call, int fd, const char *path)
 	return 0;
 }
 
+/* ENOSPC when the call would need a block of a disk that is full. */
+static int
+full_disk(unsigned classes, const char *call, int fd, const char *path)
+{
+	char what[512];
+
+	if (!own.full[0] || access(own.full, F_OK) < 0)
+		return 0;
+	describe(fd, path, what, sizeof(what));
+	if (strncmp(what, own.below, strlen(own.below)) != 0)
+		return 0;
+	if (strcmp(call, "unlink") == 0 && path && strcmp(path, ".spare") == 0)
+		room = RESERVE_CALLS;
+	if (!(classes & CLASS_SPACE) || (path && access(what, F_OK) == 0))
+		return 0;
+	return room > 0 && room-- ? 0 : ENOSPC;
+}
+
 int
 fault_before(unsigned classes, const char *call, int fd, const char *path)
 {
@@ -276,8 +299,12 @@ fault_before(unsigned classes, const char *call, int fd, const char *path)
 
 	if (!owner)
 		prepare();
-	if (!setting() || !own.dir[0] || own.root[0] || !counts())
-		return 0;
+	if (setting())
+		code = full_disk(classes, call, fd, path);
+	if (code || !setting() || !own.dir[0] || own.root[0] || !counts()) {
+		errno = saved;
+		return code;
+	}
 	note("trace", classes, call, fd, path);
 	if ((classes & (unsigned)own.class) && ++count == own.n)
 		code = act(classes, call, fd, path);
