@@ -20,6 +20,7 @@
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/net/retry.h"
 
 #define UNREAD_MS 1000 /* until a text that could not be read is tried again */
@@ -257,10 +258,18 @@ set_pace(struct retry *r, enum retry_class class)
 	r->cap_ms = class == RETRY_THROTTLED || class == RETRY_AUTH ? 300000 : 60000;
 }
 
+/* A right that is missing now may be given later, and the reply is as good then. */
+static bool
+is_denied(const struct aws_reply *r)
+{
+	return text_starts(r->code, "AccessDenied");
+}
+
 static void
 not_sent(struct outbox *o, const struct aws_reply *r)
 {
 	struct outbox_line *l = o->line;
+	enum retry_class class = is_denied(r) ? RETRY_AUTH : r->retry;
 	bool alone = l->answers != o->answers_before;
 
 	log_debug("outbox", "reply to message '%s' will be sent again: %s", o->message_id, r->text);
@@ -269,13 +278,13 @@ not_sent(struct outbox *o, const struct aws_reply *r)
 		return;
 	}
 	if (alone) {
-		set_pace(&o->retry, r->retry);
+		set_pace(&o->retry, class);
 		wait_alone(o, retry_next_ms(&o->retry, r->retry_after_ms));
 		return;
 	}
 	list_append(&l->waiting, &o->wait_link);
 	if (!l->closed || !evtimer_pending(l->timer, NULL)) {
-		set_pace(&l->retry, r->retry);
+		set_pace(&l->retry, class);
 		line_close(l, retry_next_ms(&l->retry, r->retry_after_ms), r->retry_after_ms);
 	}
 }
@@ -284,7 +293,7 @@ static bool
 is_refusal(const struct aws_reply *r)
 {
 	return r->result == -EREMOTEIO && r->retry == RETRY_NO && r->status >= 400 &&
-		r->status < 500;
+		r->status < 500 && !is_denied(r);
 }
 
 static void

@@ -30,6 +30,7 @@ enum outcome {
 	BUSY, /* throttled */
 	AUTH,
 	FIVE_HUNDRED,
+	DENIED,
 	REFUSED
 };
 static enum outcome (*outcome_of)(const char *message_id, const char *payload);
@@ -75,6 +76,10 @@ call_done(evutil_socket_t fd, short what, void *arg)
 				   .status = 500,
 				   .text = "broken",
 				   .retry = RETRY_TRANSPORT },
+		[DENIED] = { .result = -EREMOTEIO,
+			     .status = 400,
+			     .code = "AccessDeniedException",
+			     .text = "not yet" },
 		[REFUSED] = { .result = -EREMOTEIO, .status = 400, .text = "no such message" },
 	};
 	struct aws_call *c = arg;
@@ -356,7 +361,7 @@ fail_first(const char *message_id, const char *payload)
 /* Each kind of failure that may pass is tried again, and nothing overtakes. */
 START_TEST(test_again)
 {
-	static const enum outcome kinds[] = { AWAY, FIVE_HUNDRED, BUSY };
+	static const enum outcome kinds[] = { AWAY, FIVE_HUNDRED, BUSY, DENIED };
 	struct owner *o = owner_new("m");
 
 	outcome_of = fail_first;
@@ -551,7 +556,7 @@ main(void)
 	tcase_add_test(t, test_forget);
 	tcase_add_test(t, test_lost_payload);
 	tcase_add_test(t, test_unread_payload);
-	tcase_add_loop_test(t, test_again, 0, 3);
+	tcase_add_loop_test(t, test_again, 0, 4);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_expiry);
 	tcase_add_test(t, test_one_tries_for_all);
