@@ -168,6 +168,14 @@ stop_agent()
 	return $status
 }
 
+# own_end SECONDS : the status with which the agent ends by itself; after that time it is killed.
+own_end()
+{
+	# It may be a zombie, or reaped already by the shell, which keeps its status.
+	wait_until "$1" sh -c "! grep -q ') [^Z] ' /proc/$agent_pid/stat"
+	stop_agent -KILL
+}
+
 ctl()
 {
 	"$top_builddir/ssm-sandbox" ctl "$work/sandbox" "$@"

@@ -48,6 +48,25 @@ START_TEST(test_command)
 }
 END_TEST
 
+/* The list of finished jobs knows it when its folder was removed long ago, and after a restart. */
+START_TEST(test_duplicate_without_folder)
+{
+	autofree char *id = id_of(1);
+	autofree char *folder = xasprintf("%s/state/" IID "/jobs/%s", root, id);
+
+	command(1, "final");
+	until_idle();
+	for (int i = 0; i < 2; i++) {
+		(void)fs_remove_tree(AT_FDCWD, folder, NULL);
+		command(1, "final");
+		let_pass(200);
+		ck_assert_uint_eq(count(1, 'a'), 2 + (size_t)i);
+		ck_assert_uint_eq(starts_of(1), 1);
+		restart();
+	}
+}
+END_TEST
+
 /* At most three lines at info, and nothing of the payload in any of them. */
 START_TEST(test_log_lines)
 {
@@ -579,6 +598,7 @@ main(int argc, char **argv)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_command);
+	tcase_add_test(t, test_duplicate_without_folder);
 	tcase_add_test(t, test_log_lines);
 	tcase_add_test(t, test_duplicate_while_running);
 	tcase_add_loop_test(t, test_envelopes, 0, (int)NELEMS(envelopes));
