@@ -57,6 +57,8 @@ ASAN = sanitizer_library()
 SLOW = 4 if is_sanitized() else 1
 # Each call where that is quick, else every fourth, another one in each row.
 STEP = int(os.environ.get("SSM_SWEEP_STEP", "4" if SLOW > 1 else "1"))
+# How many runs without a fault say how long a life is.
+UNFAULTED = 12
 
 
 def plan(count, row=0):

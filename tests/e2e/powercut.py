@@ -23,7 +23,7 @@ from lab import FINAL, Case, Trouble, read, wait_for
 
 WORKERS = int(os.environ.get("SSM_SWEEP_WORKERS", "3"))
 WITHIN = 5  # seconds from the restart to the final reply
-TRIES = 8
+TRIES = 30
 STATE = "/var/lib/amazon/ssm"
 SCRIPT = 'echo "$SSM_COMMAND_ID" >>%s; echo out; echo err >&2'
 
@@ -316,14 +316,15 @@ def wanted(kind):
 def main():
     bench = lab.Bench("cut", WORKERS)
     try:
-        logs = [one_run(bench) for _ in range(3)]
-        lab.ok(not any(r.failed() for r in logs), "the unfaulted run: one start, one final reply")
-        for r in logs:
-            for text in r.trouble:
-                lab.say("# " + text)
-        log = min((r.log for r in logs), key=len)
         only = os.environ.get("SSM_CUT_P")
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            # Records that meet in one sync make a log shorter; the shortest can always be reached.
+            logs = list(pool.map(lambda _: one_run(bench), range(lab.UNFAULTED)))
+            lab.ok(not any(r.failed() for r in logs), "the unfaulted run: one start, one final reply")
+            for r in logs:
+                for text in r.trouble:
+                    lab.say("# " + text)
+            log = min((r.log for r in logs), key=len)
             for number, kind in enumerate(KINDS):
                 if not wanted(kind):
                     continue
