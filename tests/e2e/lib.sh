@@ -3,7 +3,8 @@
 # temporary folder, and what is needed to ask them. Sourced; plain sh.
 
 : "${top_srcdir:?}" "${top_builddir:?}"
-sandbox_pid= agent_pid= work=
+sandbox_pid= agent_pid= aws_pid= work=
+plugin_host=${SSM_HOST:-$top_builddir/ssm-plugin-host} # another build's, to see that it does as well
 tap_n=0
 
 # The environment of whoever runs us must not decide anything.
@@ -77,6 +78,7 @@ cleanup()
 {
 	[ -z "$agent_pid" ] || kill "$agent_pid" 2>/dev/null
 	[ -z "$sandbox_pid" ] || kill "$sandbox_pid" 2>/dev/null
+	[ -z "$aws_pid" ] || kill "$aws_pid" 2>/dev/null
 	wait 2>/dev/null
 	[ -z "$work" ] || { chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"; }
 }
@@ -92,34 +94,46 @@ new_work()
 	plugin_from_build runCommand
 }
 
-# SSM_PLUGINS_FROM: another build, whose plugins a build without any takes.
 plugin_from_build()
 {
-	from=${SSM_PLUGINS_FROM:-$top_builddir}
-	case $("$top_builddir/ssm-plugin-host" --builtin) in
+	case $("$plugin_host" --builtin) in
 	*"\"name\":\"$1\""*) return ;;
 	esac
-	cp "$from/plugins/.libs/$1.so" "$work/plugins/$1.so" 2>/dev/null ||
-		cp "$from/plugins/$1/.libs/$1.so" "$work/plugins/$1.so" ||
+	cp "$top_builddir/plugins/.libs/$1.so" "$work/plugins/$1.so" 2>/dev/null ||
+		cp "$top_builddir/plugins/$1/.libs/$1.so" "$work/plugins/$1.so" ||
 		bail "the plugin $1 is not built"
 	chmod 644 "$work/plugins/$1.so"
 }
 
-# wait_until SECONDS COMMAND... : polls; true as soon as the command is.
+# wait_until SECONDS COMMAND... : polls; true as soon as the command is. The longer it takes, the rarer
+# it asks: what waits for a minute leaves the processor to others.
 wait_until()
 {
-	left=$(($1 * 20))
+	left=$(($1 * 20)) asked=0
 	shift
 	while ! "$@" >/dev/null 2>&1; do
-		left=$((left - 1))
 		[ $left -gt 0 ] || return 1
-		sleep 0.05
+		asked=$((asked + 1))
+		case $asked in
+		? | ??) left=$((left - 1)) && sleep 0.05 ;;
+		*) left=$((left - 10)) && sleep 0.5 ;;
+		esac
 	done
+}
+
+# The aws command line, loaded once.
+start_aws()
+{
+	SSM_SANDBOX_AWS=$top_srcdir/tests/e2e/aws.py SSM_TEST_AWS_SOCKET=$work/aws.sock
+	export SSM_SANDBOX_AWS SSM_TEST_AWS_SOCKET
+	/usr/bin/python3 "$SSM_SANDBOX_AWS" serve "$SSM_TEST_AWS_SOCKET" &
+	aws_pid=$!
 }
 
 # start_sandbox [OPTION...]
 start_sandbox()
 {
+	[ -n "$aws_pid" ] || start_aws
 	"$top_builddir/ssm-sandbox" --root "$work/sandbox" --documents "$work/documents" \
 		--builtin-documents "$top_srcdir/sdk/sandbox/documents" "$@" \
 		>"$work/sandbox.out" 2>"$work/sandbox.log" &
@@ -136,7 +150,7 @@ start_sandbox()
 agent_options()
 {
 	printf '%s\n' "--root=$work/root" -o "Mds.Endpoint=$endpoint" -o "Ssm.Endpoint=$endpoint" \
-		-o "Paths.Plugins=$work/plugins" -o "Paths.Host=$top_builddir/ssm-plugin-host" \
+		-o "Paths.Plugins=$work/plugins" -o "Paths.Host=$plugin_host" \
 		-o Log.Target=stderr -o Log.Level=debug
 }
 
