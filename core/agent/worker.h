@@ -107,13 +107,16 @@ char *worker_tell_why(const struct worker *w, int status, const char *why, const
 int worker_take(struct worker *w, const char *type, struct ipc_message *m); /* numbered ones */
 void worker_set_timer(struct worker *w, int64_t ms);
 void worker_set_broker(struct worker *w);
-char *worker_work_dir(const struct worker *w); /* caller frees */
 void worker_end_steps(struct worker *w);
 /* It ended in order, and its job goes on after a restart of the machine. */
 bool worker_wants_reboot(const struct worker *w);
 bool worker_ended_in_order(const struct worker *w);
 void worker_contain(struct worker *w);
 void worker_check_over(struct worker *w);
+
+/* worker_hello.c: the host's folder, and the "hello" for it. Caller frees. */
+char *worker_work_dir(const struct worker *w);
+json_t *worker_hello(const struct worker *w, const struct worker_spec *spec);
 
 /* worker_state.c: state-put and state-get. */
 int worker_state_put(struct worker *w, int64_t seq, struct ipc_message *m);
