@@ -8,7 +8,10 @@
 
 #include "core/base/fs.h"
 #include "core/base/mem.h"
+#include "core/base/sbuf.h"
 #include "core/base/text.h"
+
+#define INT64_CHARS 20 /* of its longest number */
 
 /* Jansson's own limit is 2048 and cannot be set; its parser recurses. Counted before parsing. */
 static bool
@@ -44,6 +47,51 @@ not_json(const json_error_t *je, const char *what, struct err *e)
 	return NULL;
 }
 
+/* Bytes of the number at S, and whether it is an integer that 64 bits do not hold. */
+static size_t
+number_len(const char *s, size_t len, bool *ret_large)
+{
+	char head[INT64_CHARS + 1] = "";
+	size_t n = 0, digits = 0;
+	int64_t value;
+
+	for (; n < len && s[n] && strchr("0123456789-+.eE", s[n]); n++)
+		digits += s[n] >= '0' && s[n] <= '9';
+	if (n <= INT64_CHARS)
+		memcpy(head, s, n);
+	*ret_large = digits > 0 && digits + (*s == '-') == n &&
+		(n > INT64_CHARS || text_to_i64(head, INT64_MIN, INT64_MAX, &value) < 0);
+	return n;
+}
+
+/* A copy of TEXT in which such integers have a fraction: doubles. */
+static void
+widen_integers(struct sbuf *b, const char *text, size_t len)
+{
+	bool in_string = false, large;
+
+	for (size_t i = 0, n; i < len; i += n) {
+		large = false;
+		if (text[i] == '"')
+			in_string = !in_string;
+		n = in_string && text[i] == '\\' && i + 1 < len ? 2 : 1;
+		if (!in_string && text[i] && strchr("0123456789-", text[i]))
+			n = number_len(text + i, len - i, &large);
+		sbuf_add(b, text + i, n);
+		sbuf_adds(b, large ? ".0" : "");
+	}
+}
+
+/* Jansson knows integers of 64 bits only; the reference, and so documents, doubles beside them. */
+static json_t *
+parse_large_integers(const char *text, size_t len, json_error_t *je)
+{
+	autosbuf struct sbuf b = SBUF_INIT(SIZE_MAX);
+
+	widen_integers(&b, text, len);
+	return json_loadb(sbuf_str(&b), b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, je);
+}
+
 json_t *
 json_parse(const char *text, size_t len, const char *what, struct err *e)
 {
@@ -60,6 +108,8 @@ json_parse(const char *text, size_t len, const char *what, struct err *e)
 		return NULL;
 	}
 	v = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+	if (!v && json_error_code(&je) == json_error_numeric_overflow)
+		v = parse_large_integers(text, len, &je);
 	return v ? v : not_json(&je, what, e);
 }
 

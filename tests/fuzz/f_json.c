@@ -13,15 +13,13 @@ check_print(char *text, const json_t *v)
 	free(text);
 }
 
-/* A whole double loses its fraction there, and may then be too long for our own reader. */
+/* A whole double loses its fraction there: it reads as a number all the same. */
 static void
 check_go(char *text)
 {
-	struct err e = { 0, "" };
-	autojson json_t *again = json_parse(text, strlen(text), "printed", &e);
+	autojson json_t *again = json_parse(text, strlen(text), "printed", NULL);
 
-	FUZZ_CHECK(again || strstr(err_text(&e), "too big integer") ||
-		   strstr(err_text(&e), "too big negative integer"));
+	FUZZ_CHECK(again);
 	free(text);
 }
 

@@ -58,12 +58,36 @@ START_TEST(test_refused)
 	refuse("\"SECRET", 7, "not JSON");
 	refuse("\"\xFF\"", 3, "not JSON");
 	refuse("\"a\nb\"", 5, "not JSON");
-	refuse("99999999999999999999", 20, "too big");
+	refuse("[99999999999999999999,1e999]", 28, "not JSON");
+	refuse("[99999999999999999999 SECRET]", 29, "not JSON");
+	refuse("099999999999999999999", 21, "not JSON");
 	refuse("1e999", 5, "not JSON");
 	refuse("[1]\0", 4, "not JSON");
 	refuse("01", 2, "not JSON");
 	refuse("{\"a\":1,}", 8, "not JSON");
 	refuse("\"\\ud800\"", 8, "not JSON");
+}
+END_TEST
+
+/* spec/03 1.3: what 64 bits do not hold is a double; digits in strings are text. */
+START_TEST(test_large_integers)
+{
+	static const char text[] =
+		"{\"a\":[9223372036854775807,-9223372036854775808,9223372036854775808,"
+		"-9223372036854775809,18446744073709551616, 1.5,1e3],"
+		"\"\\\"99999999999999999999\":\"x\\\\\",\"b\":99999999999999999999}";
+	autojson json_t *v = parse(text), *one = parse("9223372036854775808");
+	const json_t *a = json_object_get(v, "a");
+	autofree char *go = json_text_go(v, false);
+
+	ck_assert_int_eq(json_integer_value(json_array_get(a, 0)), INT64_MAX);
+	ck_assert_int_eq(json_integer_value(json_array_get(a, 1)), INT64_MIN);
+	ck_assert(json_real_value(one) == 9223372036854775808.0);
+	ck_assert_str_eq(json_str(v, "\"99999999999999999999", ""), "x\\");
+	ck_assert_str_eq(go, "{\"a\":[9223372036854775807,-9223372036854775808,"
+			     "9223372036854776000,-9223372036854776000,18446744073709552000,1.5,"
+			     "1000],\"\\\"99999999999999999999\":\"x\\\\\","
+			     "\"b\":100000000000000000000}");
 }
 END_TEST
 
@@ -319,6 +343,7 @@ main(void)
 
 	tcase_add_test(t, test_parse);
 	tcase_add_test(t, test_refused);
+	tcase_add_test(t, test_large_integers);
 	tcase_add_test(t, test_depth);
 	tcase_add_test(t, test_last_key_wins);
 	tcase_add_test(t, test_prefixes_never_crash);
