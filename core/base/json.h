@@ -13,8 +13,8 @@
 #define JSON_MAX_DEPTH 128
 
 /* One JSON value and nothing behind it. WHAT names the input in the error ("'x' is not JSON: line
- * 1, ..."). NULL on error. Duplicate keys: the last wins. NUL inside strings is allowed. Integers that
- * 64 bits do not hold become doubles (spec/03 1.3). */
+ * 1, ..."). NULL on error. Duplicate keys: the last wins. NUL inside strings is allowed. Integers
+ * that 64 bits do not hold become doubles (spec/03 1.3). */
 json_t *json_parse(const char *text, size_t len, const char *what, struct err *e);
 /* As above, from a file of at most MAX bytes. */
 json_t *json_parse_file(const char *path, size_t max, struct err *e);

@@ -32,11 +32,7 @@
 
 extern char **environ;
 
-static struct {
-	const char *command_id;
-	int number;
-	uint64_t max_output;
-} current;
+static struct shell_step current;
 
 static const struct godec_field input_fields[] = {
 	{ "RunCommand", GODEC_STRINGS, NULL },	    { "ID", GODEC_STRING, NULL },
@@ -48,11 +44,9 @@ static const struct godec_type input_type = { "RunScriptPluginInput", "runscript
 					      input_fields };
 
 void
-shell_set_step(const char *command_id, int number, uint64_t max_output)
+shell_set_step(const struct shell_step *step)
 {
-	current.command_id = command_id;
-	current.number = number;
-	current.max_output = max_output;
+	current = *step;
 }
 
 /* -------------------------------------------------------------- the inputs */
@@ -93,11 +87,20 @@ command_id(struct ssm *S)
 	return id ? id : xstrdup(info(S, "job-id"));
 }
 
+static void
+add_environment(char ***env, const json_t *given)
+{
+	json_t *obj = (json_t *)(uintptr_t)given;
+
+	for (void *it = json_object_iter(obj); it; it = json_object_iter_next(obj, it))
+		strv_env_set(env, json_object_iter_key(it),
+			     json_string_value(json_object_iter_value(it)));
+}
+
 /* Ours without anything that names credentials, then the document's, then what it cannot change. */
 static char **
 make_environment(struct ssm *S, const json_t *inputs)
 {
-	json_t *given = json_object_get(inputs, "Environment");
 	autofree char *id = command_id(S);
 	char **env = NULL;
 
@@ -106,9 +109,8 @@ make_environment(struct ssm *S, const json_t *inputs)
 			strv_add(&env, *p);
 	if (!strv_env_get(env, "PATH"))
 		strv_add(&env, PATH_PRESET);
-	for (void *it = json_object_iter(given); it; it = json_object_iter_next(given, it))
-		strv_env_set(&env, json_object_iter_key(it),
-			     json_string_value(json_object_iter_value(it)));
+	add_environment(&env, json_object_get(inputs, "Environment"));
+	add_environment(&env, current.environment);
 	strv_env_set(&env, "SSM_COMMAND_ID", id);
 	strv_env_set(&env, "AWS_SSM_INSTANCE_ID", info(S, "instance-id"));
 	strv_env_set(&env, "AWS_SSM_REGION_NAME", info(S, "region"));

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "plugins/runCommand/godec.h"
 #include "plugins/runCommand/params.h"
+#include "plugins/runCommand/store.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define PARSE_ERROR "encountered error while parsing input - internal error "
@@ -20,7 +21,7 @@ static const struct godec_field parameter_fields[] = {
 	{ "type", GODEC_STRING, NULL },		  { "allowedValues", GODEC_STRINGS, NULL },
 	{ "allowedPattern", GODEC_STRING, NULL }, { "minItems", GODEC_NUMBER, NULL },
 	{ "maxItems", GODEC_NUMBER, NULL },	  { "minChars", GODEC_NUMBER, NULL },
-	{ "maxChars", GODEC_NUMBER, NULL },
+	{ "maxChars", GODEC_NUMBER, NULL },	  { "interpolationType", GODEC_STRING, NULL },
 };
 static const struct godec_type parameter_type = { "Parameter", "contracts", COUNT(parameter_fields),
 						  parameter_fields };
@@ -107,10 +108,48 @@ check_schema(struct doc *d, const json_t *content, char **ret_trace)
 
 /* --------------------------------------------------------------- steps */
 
+/* Parameters of the document; what those of the store make of it is seen to when all is known. */
 static json_t *
 fill(struct params *p, json_t *v, char **ret_trace)
 {
 	return params_fill(p, v ? v : json_null(), ret_trace);
+}
+
+/* A list cannot take the place of a set, as it could were the sets filled as one value. */
+static bool
+fill_step_from_store(const struct store *store, struct doc_step *s, size_t *left, char **ret_trace)
+{
+	json_t *sets = json_array(), *filled = store_fill(store, s->settings, left, ret_trace);
+	size_t i = 0;
+
+	json_decref(s->settings);
+	s->settings = filled;
+	while (filled && i < json_array_size(s->sets)) {
+		filled = store_fill(store, json_array_get(s->sets, i++), left, ret_trace);
+		if (filled)
+			(void)json_array_append_new(sets, filled);
+	}
+	json_decref(s->sets);
+	s->sets = sets;
+	return filled != NULL;
+}
+
+/* All names of all steps at once: ten to a call. */
+static bool
+fill_steps_from_store(struct doc *d, size_t left, char **ret_trace)
+{
+	autojson json_t *all = json_array();
+
+	for (size_t i = 0; i < d->step_count; i++) {
+		(void)json_array_append(all, d->steps[i].settings);
+		(void)json_array_append(all, d->steps[i].sets);
+	}
+	if (!store_resolve(&d->store, all, ret_trace))
+		return false;
+	for (size_t i = 0; i < d->step_count; i++)
+		if (!fill_step_from_store(&d->store, &d->steps[i], &left, ret_trace))
+			return false;
+	return true;
 }
 
 /* A list of property sets stays one; anything else is the only set. */
@@ -199,12 +238,71 @@ list_steps(struct doc *d, json_t *content, char **ret_trace)
 		return false;
 	}
 	params_init(&p, !d->is_v1 && v1_count > 0 ? NULL : d->params);
-	return d->is_v1 ? list_v1_steps(d, content, &p, ret_trace)
-			: list_v2_steps(d, content, &p, ret_trace);
+	return (d->is_v1 ? list_v1_steps(d, content, &p, ret_trace)
+			 : list_v2_steps(d, content, &p, ret_trace)) &&
+		fill_steps_from_store(d, p.left, ret_trace);
+}
+
+/* ---------------------------------------------------------- parameters */
+
+static bool
+is_variable_name(const char *name)
+{
+	static const char chars[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
+	return name[0] && !name[strspn(name, chars)];
+}
+
+/* interpolationType ENV_VAR (2.9): a String of a 2.2 document, under SSM_ and its name. */
+static bool
+set_environment(struct doc *d, json_t *definitions, json_t *values, char **ret_trace)
+{
+	for (void *it = json_object_iter(definitions); it && d->has_preconditions;
+	     it = json_object_iter_next(definitions, it)) {
+		const char *name = json_object_iter_key(it);
+		const json_t *definition = json_object_iter_value(it);
+		json_t *value = json_object_get(values, name);
+		autofree char *variable = NULL;
+
+		if (strcmp(json_str(definition, "interpolationType", ""), "ENV_VAR") != 0 ||
+		    strcmp(json_str(definition, "type", ""), "String") != 0 ||
+		    !json_is_string(value) || !is_variable_name(name))
+			continue;
+		if (strlen(json_string_value(value)) != json_string_length(value)) {
+			*ret_trace = xasprintf("the parameter '%s' holds a NUL byte, which no "
+					       "environment variable can; leave it out",
+					       name);
+			return false;
+		}
+		variable = xasprintf("SSM_%s", name);
+		(void)json_object_set(d->environment, variable, value);
+	}
+	return true;
+}
+
+/* With the values of the store in them, parameters are only looked at and become variables: what is
+ * put in their place in a step is resolved there (2.7). */
+static bool
+check_params(struct doc *d, json_t *definitions, bool unchecked, char **ret_trace)
+{
+	json_t *supplied = json_object_get(d->payload, "Parameters");
+	struct params_check check = { definitions, NULL, supplied, unchecked };
+	size_t left = PARAMS_MAX_BYTES;
+	autojson json_t *values = NULL;
+
+	if (!store_resolve(&d->store, d->params, ret_trace))
+		return false;
+	values = store_fill(&d->store, d->params, &left, ret_trace);
+	if (!values)
+		return false;
+	check.values = values;
+	*ret_trace = params_validate(&check);
+	return !*ret_trace && set_environment(d, definitions, values, ret_trace);
 }
 
 static bool
-prepare(struct doc *d, char **ret_trace)
+prepare(struct doc *d, bool unchecked, char **ret_trace)
 {
 	json_t *content = json_object_get(d->payload, "DocumentContent");
 	json_t *definitions = json_object_get(content, "parameters");
@@ -216,20 +314,23 @@ prepare(struct doc *d, char **ret_trace)
 	if (!check_schema(d, content, ret_trace))
 		return false;
 	d->params = params_merge(definitions, json_object_get(d->payload, "Parameters"));
-	*ret_trace = params_validate(definitions, d->params);
-	return !*ret_trace && list_steps(d, content, ret_trace);
+	return check_params(d, definitions, unchecked, ret_trace) &&
+		list_steps(d, content, ret_trace);
 }
 
 struct doc *
-doc_new(const json_t *payload, char **ret_trace)
+doc_new(const struct doc_source *source, char **ret_trace)
 {
 	struct doc *d = xcalloc(1, sizeof(*d));
 
-	d->payload = decode_payload(payload, ret_trace);
+	*ret_trace = NULL;
+	store_init(&d->store, source->ask, source->ask_arg);
+	d->environment = json_object();
+	d->payload = decode_payload(source->payload, ret_trace);
 	if (!d->payload)
 		return doc_free(d);
 	godec_round_numbers(d->payload);
-	return prepare(d, ret_trace) ? d : doc_free(d);
+	return prepare(d, source->unchecked, ret_trace) ? d : doc_free(d);
 }
 
 struct doc *
@@ -245,6 +346,8 @@ doc_free(struct doc *d)
 		json_decref(d->steps[i].precondition);
 	}
 	free(d->steps);
+	store_done(&d->store);
+	json_decref(d->environment);
 	json_decref(d->params);
 	json_decref(d->payload);
 	free(d);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "plugins/runCommand/store.h"
+
 struct doc_step {
 	char *id;     /* name of the step; 1.x: the action */
 	char *action; /* "aws:runShellScript" */
@@ -23,14 +25,25 @@ struct doc {
 	bool is_v1;
 	bool has_preconditions; /* schema 2.2 and above */
 	json_t *params;		/* name -> merged value */
+	json_t *environment;	/* name -> text: parameters that scripts get as variables, too */
+	struct store store;	/* values of {{ssm:name}} */
 	struct doc_step *steps;
 	size_t step_count;
 };
 
-/* Decode PAYLOAD (an object, or a string that holds one), check the schema version, merge and
- * validate the parameters, fill them in, list the steps. NULL when it cannot run: *RET_TRACE is
- * what the reference says of it in documentTraceOutput; caller frees. */
-struct doc *doc_new(const json_t *payload, char **ret_trace);
+struct doc_source {
+	const json_t *payload; /* an object, or a string that holds one */
+	/* Nobody has looked at the values of the parameters yet: a document that did not come
+	 * through the service, or that another one runs. All validators of 2.8 run. */
+	bool unchecked;
+	store_ask_fn *ask; /* the parameter store; NULL: a document that needs it is refused */
+	void *ask_arg;
+};
+
+/* Decode, check the schema version, merge and validate the parameters, fill them in, list the
+ * steps. NULL when it cannot run: *RET_TRACE is what the reference says of it in
+ * documentTraceOutput (caller frees), or NULL where the command was cancelled meanwhile. */
+struct doc *doc_new(const struct doc_source *source, char **ret_trace);
 struct doc *doc_free(struct doc *d);
 
 /* The control-flow modifiers of a step, which live in its inputs (2.2). */

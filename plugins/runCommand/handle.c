@@ -3,6 +3,7 @@
 #include "plugins/runCommand/handle.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 #include "core/base/clock.h"
 #include "core/base/json.h"
@@ -10,6 +11,7 @@
 #include "plugins/runCommand/doc.h"
 #include "plugins/runCommand/interp.h"
 #include "plugins/runCommand/reply.h"
+#include "plugins/runCommand/store.h"
 
 /* The one reply to a document that cannot run. */
 static int32_t
@@ -22,16 +24,31 @@ refuse(struct ssm *S, struct ssm_message *msg, const char *trace)
 	return S->api->msg_reply(S, msg, text, len, 1);
 }
 
+static struct doc *
+load(struct ssm *S, const json_t *payload, bool unchecked, char **ret_trace)
+{
+	struct store_call call = { S, NULL };
+	struct doc_source source = { payload, unchecked, store_call_ask, &call };
+	struct doc *d = doc_new(&source, ret_trace);
+
+	if (d)
+		d->store.ask = NULL; /* all is known */
+	store_call_done(&call);
+	return d;
+}
+
 static int32_t
-run_document(struct ssm *S, struct ssm_message *msg, const json_t *message)
+run_document(struct ssm *S, struct ssm_message *msg, const json_t *message, bool unchecked)
 {
 	const char *instance = S->api->info(S, "instance-id");
 	const char *destination = json_str(message, "Destination", instance ? instance : "");
 	autofree char *id = doc_command_id(json_str(message, "MessageId", ""));
 	autofree char *trace = NULL;
-	struct doc *d = doc_new(json_object_get(message, "Payload"), &trace);
+	struct doc *d = load(S, json_object_get(message, "Payload"), unchecked, &trace);
 	int32_t r;
 
+	if (!d && !trace)
+		return ssm_fail(S, -ECANCELED, "the command was cancelled before its first step");
 	if (!d)
 		return refuse(S, msg, trace);
 	r = interp_run(S, msg, d, id ? id : d->command_id, destination);
@@ -39,8 +56,8 @@ run_document(struct ssm *S, struct ssm_message *msg, const json_t *message)
 	return r;
 }
 
-int32_t
-handle_command(struct ssm *S, struct ssm_message *msg)
+static int32_t
+handle(struct ssm *S, struct ssm_message *msg, bool unchecked)
 {
 	size_t len;
 	const char *text = S->api->msg_json(S, msg, "", &len);
@@ -49,5 +66,17 @@ handle_command(struct ssm *S, struct ssm_message *msg)
 
 	if (!message)
 		return ssm_fail(S, -EINVAL, "%s", text ? e.text : "the message is empty");
-	return run_document(S, msg, message);
+	return run_document(S, msg, message, unchecked);
+}
+
+int32_t
+handle_command(struct ssm *S, struct ssm_message *msg)
+{
+	return handle(S, msg, false);
+}
+
+int32_t
+handle_unchecked_command(struct ssm *S, struct ssm_message *msg)
+{
+	return handle(S, msg, true);
 }

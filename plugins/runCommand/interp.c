@@ -12,6 +12,7 @@
 #include "plugins/runCommand/decide.h"
 #include "plugins/runCommand/progress.h"
 #include "plugins/runCommand/step.h"
+#include "plugins/runCommand/store.h"
 
 struct interp {
 	struct ssm *S;
@@ -270,7 +271,9 @@ save_progress(struct interp *in, struct result *last)
 		last->status = STATUS_SUCCESS;
 	}
 	in->count = p.count;
-	r = progress_save(in->S, in->doc, &p);
+	r = store_call_keep(in->S, in->doc->store.known);
+	if (r >= 0)
+		r = progress_save(in->S, in->doc, &p);
 	free(p.ran);
 	return r;
 }
@@ -336,7 +339,7 @@ interp_run(struct ssm *S, struct ssm_message *msg, const struct doc *d, const ch
 	struct err e = { 0, "" };
 	int32_t r;
 
-	in.context = (struct step_context){ S, msg, NULL, command_id, destination };
+	in.context = (struct step_context){ S, msg, NULL, command_id, destination, d->environment };
 	in.context.output = output_new(folder, &e);
 	if (!in.context.output)
 		return ssm_fail(S, e.code, "%s", e.text);

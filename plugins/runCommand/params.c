@@ -163,13 +163,18 @@ add_value(struct sbuf *b, const json_t *v)
 	}
 }
 
+char *
+params_too_large(void)
+{
+	return xasprintf("the document grows above %u bytes when its parameters are filled in; "
+			 "pass shorter values or use them in fewer places",
+			 PARAMS_MAX_BYTES);
+}
+
 static json_t *
 too_large(char **ret_trace)
 {
-	*ret_trace =
-		xasprintf("the document grows above %u bytes when its parameters are filled in; "
-			  "pass shorter values or use them in fewer places",
-			  PARAMS_MAX_BYTES);
+	*ret_trace = params_too_large();
 	return NULL;
 }
 

@@ -109,7 +109,8 @@ run_action(struct step_context *c, const struct doc_step *s, const char *inputs,
 	struct ssm_step_result result = { .size = sizeof(result) };
 	int32_t r;
 
-	shell_set_step(c->command_id, pair->number, output_ceiling(c->S));
+	shell_set_step(&(struct shell_step){ c->command_id, pair->number, output_ceiling(c->S),
+					     c->environment });
 	r = c->S->api->step_run(c->S, c->msg, &run, &result);
 	if (r < 0) {
 		not_run(s, r, result.error, ret);

@@ -16,6 +16,7 @@ struct step_context {
 	struct ssm_message *msg;
 	struct output *output;
 	const char *command_id, *destination;
+	const json_t *environment; /* of scripts: variable -> text */
 };
 
 /* Run the step and fill in status, code and texts of RET. 0, or SSM_REBOOT or SSM_REBOOT_AGAIN when

@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-AGENT = {"lang": "en-US", "name": "amazon-ssm-agent", "os": "linux", "osver": "1", "ver": "3.3.987.0"}
+AGENT = {"lang": "en-US", "name": "amazon-ssm-agent", "os": "linux", "osver": "1", "ver": "3.3.2746.0"}
 
 
 def stamp():
@@ -85,7 +85,7 @@ class Node:
             raise Refused(error.code, code, doc.get("message", ""), error.headers) from None
 
     def ping(self, **more):
-        body = {"AgentName": "amazon-ssm-agent", "AgentVersion": "3.3.987.0",
+        body = {"AgentName": "amazon-ssm-agent", "AgentVersion": "3.3.2746.0",
                 "InstanceId": self.instance, "PlatformType": "Linux"}
         body.update(more)
         return self.call("ssm", "UpdateInstanceInformation", body)

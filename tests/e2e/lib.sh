@@ -94,8 +94,13 @@ new_work()
 	plugin_from_build runCommand
 }
 
+# With its snippet, which says what it may ask for.
 plugin_from_build()
 {
+	mkdir -p "$work/root/etc/ssm/conf.d"
+	for snippet in "$top_srcdir/conf.d"/*-"$1".conf; do
+		[ ! -e "$snippet" ] || cp "$snippet" "$work/root/etc/ssm/conf.d/"
+	done
 	case $("$plugin_host" --builtin) in
 	*"\"name\":\"$1\""*) return ;;
 	esac

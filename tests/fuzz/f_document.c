@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The payload of a command: document, parameters, validators, preconditions, control flow. */
+/* The payload of a command: document, parameters, all validators, the parameter store,
+ * preconditions, control flow. */
 #include "tests/fuzz/fuzz.h"
 
 #include "core/base/json.h"
@@ -8,6 +9,55 @@
 #include "plugins/runCommand/doc.h"
 #include "plugins/runCommand/params.h"
 #include "plugins/runCommand/precond.h"
+
+/* A store in which a name says what it stands for. */
+static json_t *
+answer(void *arg, const json_t *names, char **ret_trace)
+{
+	json_t *all = json_array(), *name;
+	size_t i;
+
+	(void)arg;
+	(void)ret_trace;
+	FUZZ_CHECK(json_array_size(names) > 0 && json_array_size(names) <= STORE_NAMES_PER_CALL);
+	json_array_foreach((json_t *)(uintptr_t)names, i, name)
+	{
+		const char *text = json_string_value(name);
+		const char *type = text[0] == 'l' ? "StringList"
+			: text[0] == 's'	  ? "SecureString"
+						  : "String";
+		autofree char *plain = xstrndup(text, strcspn(text, ":"));
+
+		FUZZ_CHECK(*text && !strpbrk(text, " {}"));
+		if (text[0] != 'x')
+			(void)json_array_append_new(all,
+						    json_pack("{s:s, s:s, s:s, s:i}", "Name", plain,
+							      "Type", type, "Value",
+							      "a,{{ssm:b}},$$", "Version", 1));
+	}
+	return json_pack("{s:o}", "Parameters", all);
+}
+
+static struct doc *
+load(const json_t *payload, char **ret_trace)
+{
+	struct doc_source source = { payload, true, answer, NULL };
+
+	return doc_new(&source, ret_trace);
+}
+
+static void
+check_environment(const json_t *environment)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)environment, name, v)
+	{
+		FUZZ_CHECK(strncmp(name, "SSM_", 4) == 0 && !strchr(name, '=') && name[4]);
+		FUZZ_CHECK(strlen(json_string_value(v)) == json_string_length(v));
+	}
+}
 
 static size_t
 text_size(const json_t *v)
@@ -56,7 +106,7 @@ check_again(const struct doc *d, const json_t *payload)
 	autofree char *text = json_text(payload);
 	autojson json_t *printed = json_string(text);
 	autofree char *trace = NULL;
-	struct doc *again = printed ? doc_new(printed, &trace) : NULL;
+	struct doc *again = printed ? load(printed, &trace) : NULL;
 
 	FUZZ_CHECK(again && again->step_count == d->step_count);
 	for (size_t i = 0; i < d->step_count; i++)
@@ -69,7 +119,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	autojson json_t *payload = json_parse((const char *)data, size, "input", NULL);
 	autofree char *trace = NULL;
-	struct doc *d = payload ? doc_new(payload, &trace) : NULL;
+	struct doc *d = payload ? load(payload, &trace) : NULL;
 
 	if (!payload)
 		return 0;
@@ -77,6 +127,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!d)
 		return 0;
 	check_doc(d, size);
+	check_environment(d->environment);
 	if (json_is_object(payload))
 		check_again(d, payload);
 	doc_free(d);

@@ -110,7 +110,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (filled)
 		check_text(text, values, filled);
 	merged = params_merge(json_object_get(input, "definitions"), values);
-	errors = params_validate(json_object_get(input, "definitions"), merged);
+	errors = params_validate(&(struct params_check){ json_object_get(input, "definitions"),
+							 merged, values, true });
 	FUZZ_CHECK(merged && (!errors || *errors));
 	return 0;
 }

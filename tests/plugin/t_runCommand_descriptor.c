@@ -43,6 +43,7 @@ START_TEST(test_features)
 {
 	const struct ssm_feature *send = feature(SSM_KIND_TOPIC, "aws.ssm.sendCommand.");
 	const struct ssm_feature *cancel = feature(SSM_KIND_TOPIC, "aws.ssm.cancelCommand.");
+	const struct ssm_feature *unchecked = feature(SSM_KIND_TOPIC, "ssm.offlineCommand.");
 	const struct ssm_feature *shell = feature(SSM_KIND_ACTION, "aws:runShellScript");
 	const struct ssm_topic_ops *ops = cancel->ops;
 
@@ -53,17 +54,22 @@ START_TEST(test_features)
 	ck_assert_int_eq(ops->handle(NULL, NULL), 0);
 	ck_assert_uint_eq(((const struct ssm_action_ops *)shell->ops)->size,
 			  sizeof(struct ssm_action_ops));
-	ck_assert_uint_eq(plugin->feature_count, 3);
+	ck_assert_str_eq(unchecked->job_key, "/MessageId");
+	ck_assert_uint_eq(plugin->feature_count, 4);
 }
 END_TEST
 
-/* conf.d/50-runCommand.conf is what the table gives. */
+#define RIGHTS                                                                   \
+	"# What the agent signs for it: {{ssm:name}} in documents needs this.\n" \
+	"Calls = ssm:GetParameters\n"
+
+/* conf.d/50-runCommand.conf is what the table gives, and what the plugin may ask for. */
 START_TEST(test_snippet)
 {
 	autojson json_t *options = json_array(), *descriptor = NULL;
 	const char *source = secure_getenv("top_srcdir");
 	autofree char *path = xasprintf("%s/conf.d/50-runCommand.conf", source ? source : ".");
-	autofree char *want = NULL, *got = NULL;
+	autofree char *want = NULL, *got = NULL, *table = NULL;
 	size_t len;
 
 	for (uint32_t i = 0; i < plugin->option_count; i++) {
@@ -76,7 +82,8 @@ START_TEST(test_snippet)
 	}
 	descriptor = json_pack("{s:s, s:s, s:O}", "name", plugin->name, "summary", plugin->summary,
 			       "options", options);
-	got = opts_snippet(descriptor);
+	table = opts_snippet(descriptor);
+	got = xasprintf("%s" RIGHTS, table);
 	ck_assert_int_eq(fs_read(AT_FDCWD, path, 1 << 16, &want, &len, NULL), 0);
 	ck_assert_str_eq(got, want);
 }

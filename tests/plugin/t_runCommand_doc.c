@@ -22,8 +22,7 @@ load(const char *payload, char **ret_trace)
 	autojson json_t *v = json_parse(payload, strlen(payload), "payload", &e);
 
 	ck_assert_msg(v != NULL, "%s: %s", payload, e.text);
-	*ret_trace = NULL;
-	return doc_new(v, ret_trace);
+	return doc_new(&(struct doc_source){ .payload = v }, ret_trace);
 }
 
 static void
@@ -337,7 +336,7 @@ try_text(const char *text, size_t len)
 {
 	autojson json_t *v = json_parse(text, len, "payload", NULL);
 	autofree char *trace = NULL;
-	struct doc *d = v ? doc_new(v, &trace) : NULL;
+	struct doc *d = v ? doc_new(&(struct doc_source){ .payload = v }, &trace) : NULL;
 
 	ck_assert(!v || (d != NULL) == (trace == NULL));
 	doc_free(d);

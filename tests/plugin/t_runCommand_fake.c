@@ -36,7 +36,7 @@ fake_info(struct ssm *S, const char *key)
 	static const char *const values[][2] = {
 		{ "instance-id", "i-0123456789abcdef0" }, { "region", "eu-west-1" },
 		{ "platform-name", "Debian GNU/Linux" },  { "platform-version", "12" },
-		{ "reported-version", "3.3.987.0" },
+		{ "reported-version", "3.3.2746.0" },
 	};
 
 	ck_assert_ptr_eq(S, &fake->S);
@@ -139,6 +139,75 @@ fake_state_get(struct ssm *S, const char *key, char **ret, size_t *ret_len)
 		return -ENOENT;
 	*ret_len = json_string_length(v);
 	*ret = xmemdup(json_string_value(v), *ret_len + 1);
+	return 0;
+}
+
+/* --------------------------------------------------------- parameter store */
+
+/* Of NAME, NAME:VERSION or NAME:LABEL, in the shape that the service gives it. */
+static json_t *
+stored(const char *wanted)
+{
+	size_t len = strcspn(wanted, ":");
+	autofree char *name = xstrndup(wanted, len);
+	const json_t *v = json_object_get(fake->store, name);
+	int64_t version = json_int(v, "Version", 1);
+	autofree char *number = xasprintf(":%lld", (long long)version);
+	autofree char *label = xasprintf(":%s", json_str(v, "Label", "?"));
+	json_t *one;
+
+	if (!v ||
+	    (wanted[len] && strcmp(wanted + len, number) != 0 && strcmp(wanted + len, label) != 0))
+		return NULL;
+	one = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "Name", name, "Type",
+			json_str(v, "Type", "String"), "Value", json_str(v, "Value", ""), "Version",
+			(json_int_t)version, "ARN", "arn:x", "DataType", "text");
+	if (wanted[len])
+		json_object_set_new(one, "Selector", json_string(wanted + len));
+	return one;
+}
+
+static char *
+answer_call(const json_t *names)
+{
+	autojson json_t *answer = json_pack("{s:[], s:[]}", "InvalidParameters", "Parameters");
+	json_t *name;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)names, i, name)
+	{
+		json_t *one = stored(json_string_value(name));
+
+		if (one)
+			json_array_append_new(json_object_get(answer, "Parameters"), one);
+		else
+			json_array_append(json_object_get(answer, "InvalidParameters"), name);
+	}
+	return json_text(answer);
+}
+
+static int32_t
+fake_call(struct ssm *S, const struct ssm_request *q, struct ssm_reply *ret)
+{
+	autojson json_t *body = json_parse(q->body, q->body_len, "body", NULL);
+	const json_t *names = json_object_get(body, "Names");
+
+	(void)S;
+	ck_assert_ptr_nonnull(fake->store);
+	ck_assert_str_eq(q->service, "ssm");
+	ck_assert_str_eq(q->target, "AmazonSSM.GetParameters");
+	ck_assert(json_is_false(json_object_get(body, "WithDecryption")));
+	ck_assert_uint_ge(json_array_size(names), 1);
+	ck_assert_uint_le(json_array_size(names), 10);
+	json_array_append(fake->calls, json_object_get(body, "Names"));
+	if (json_object_get(fake->store, "fails"))
+		return -(int32_t)json_int(fake->store, "fails", 0);
+	ret->status = (int32_t)json_int(fake->store, "status", 200);
+	ret->error = xstrdup(json_str(fake->store, "name", NULL));
+	ret->body = json_object_get(fake->store, "body")
+		? xstrdup(json_str(fake->store, "body", ""))
+		: answer_call(names);
+	ret->body_len = strlen(ret->body);
 	return 0;
 }
 
@@ -313,6 +382,7 @@ fake_init(struct fake *f)
 		.option = fake_option,
 		.cancelled = fake_cancelled,
 		.spawn = fake_spawn,
+		.call = fake_call,
 		.step_json = fake_step_json,
 		.step_write = fake_step_write,
 		.step_done = fake_step_done,
@@ -324,6 +394,7 @@ fake_init(struct fake *f)
 	};
 	f->replies = json_array();
 	f->state = json_object();
+	f->calls = json_array();
 	ck_assert_ptr_nonnull(mkdtemp(f->folder));
 }
 
@@ -337,6 +408,8 @@ fake_done(struct fake *f)
 	json_decref(f->runs);
 	json_decref(f->replies);
 	json_decref(f->state);
+	json_decref(f->store);
+	json_decref(f->calls);
 	json_decref(f->last.env);
 	json_decref(f->last.argv);
 	free(f->last.cwd);

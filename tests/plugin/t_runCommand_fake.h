@@ -23,10 +23,14 @@ struct fake {
 	json_t *runs;
 	size_t spawn_at, run_at;
 	int cancel_after; /* replies until cancelled() is true; -1: never */
-	json_t *replies;  /* [{"text", "final"}] */
-	json_t *state;	  /* of state_put() */
-	int state_fails;  /* errno of state_put(), or 0 */
-	char *error;	  /* last verror() */
+	/* What GetParameters answers: name -> {"Type", "Value", "Version", "Label"}; or, instead,
+	 * {"fails":errno} or {"status", "name", "body"}. NULL: it must not be called. */
+	json_t *store;
+	json_t *calls;	 /* names of each call */
+	json_t *replies; /* [{"text", "final"}] */
+	json_t *state;	 /* of state_put() */
+	int state_fails; /* errno of state_put(), or 0 */
+	char *error;	 /* last verror() */
 	/* Of the last spawn. */
 	struct {
 		json_t *env, *argv;

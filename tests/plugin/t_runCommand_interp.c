@@ -32,7 +32,7 @@ agent_info(json_t *counts)
 {
 	return json_pack("{s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:O}", "agent", "lang", "en-US",
 			 "name", "amazon-ssm-agent", "os", "linux", "osver", "1", "ver",
-			 "3.3.987.0", "dateTime", NOW, "runId", "", "runtimeStatusCounts", counts);
+			 "3.3.2746.0", "dateTime", NOW, "runId", "", "runtimeStatusCounts", counts);
 }
 
 /* "out" and "err" of the case are the whole streams; "output" follows from them where it is not
@@ -185,6 +185,18 @@ check_folder(const struct fake *f)
 	closedir(dir);
 }
 
+/* Which names were asked for, call by call; none where the case does not say. */
+static void
+check_calls(const struct fake *f, const json_t *c)
+{
+	const json_t *wanted = json_object_get(c, "calls");
+	autofree char *got = json_text(f->calls), *want = wanted ? json_text(wanted) : NULL;
+
+	if (wanted || !f->store)
+		ck_assert_msg(strcmp(got, want ? want : "[]") == 0, "%s: it asked for %s",
+			      case_name, got);
+}
+
 static void
 run_case(const json_t *c)
 {
@@ -195,12 +207,16 @@ run_case(const json_t *c)
 	f.message = message_of(c);
 	f.spawns = json_incref(json_object_get(c, "spawns"));
 	f.runs = json_incref(json_object_get(c, "runs"));
+	f.store = json_incref(json_object_get(c, "store"));
 	f.cancel_after = (int)json_int(c, "cancel_after", -1);
-	ck_assert_int_eq(handle_command(&f.S, NULL), json_int(c, "result", 0));
+	ck_assert_int_eq(json_bool(c, "unchecked", false) ? handle_unchecked_command(&f.S, NULL)
+							  : handle_command(&f.S, NULL),
+			 json_int(c, "result", 0));
 	check_final(&f, c);
 	if (json_object_get(c, "bytes"))
 		ck_assert_str_eq(fake_reply(&f, json_array_size(f.replies) - 1),
 				 json_str(c, "bytes", ""));
+	check_calls(&f, c);
 	check_folder(&f);
 	fake_done(&f);
 }
@@ -227,8 +243,9 @@ run_file(const char *folder, const char *file)
 }
 
 static const char *const files[] = {
-	"cancel.json",	"examples.json", "exit.json", "flow.json",	 "precond.json",
-	"refused.json", "shell.json",	 "skip.json", "substitute.json", "v1.json",
+	"cancel.json",	   "environment.json", "examples.json", "exit.json", "flow.json",
+	"precond.json",	   "refused.json",     "shell.json",	"skip.json", "store.json",
+	"substitute.json", "unchecked.json",   "v1.json",
 };
 
 START_TEST(test_vectors)
@@ -259,7 +276,7 @@ END_TEST
 
 /* ----------------------------------------------------------------- reboot */
 
-#define STEP(name, script)                                                        \
+#define STEP(name, script)                                                      \
 	"{\"action\":\"aws:runShellScript\",\"name\":\"" name "\",\"inputs\":{" \
 	"\"runCommand\":[\"" script "\"]}}"
 #define OTHER(name) "{\"action\":\"test:other\",\"name\":\"" name "\",\"inputs\":{}}"
@@ -267,8 +284,8 @@ END_TEST
 static void
 set_document(struct fake *f, const char *steps)
 {
-	autofree char *text = xasprintf(
-		"{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[%s]}}", steps);
+	autofree char *text =
+		xasprintf("{\"document\":{\"schemaVersion\":\"2.2\",\"mainSteps\":[%s]}}", steps);
 	struct err e = { 0, "" };
 	autojson json_t *c = json_parse(text, strlen(text), "case", &e);
 
@@ -323,14 +340,15 @@ START_TEST(test_reboot_again)
 	autofree char *out = NULL, *start = NULL, *start2 = NULL;
 
 	fake_init(&f);
-	set_document(&f, STEP("a", "echo first") ",{\"action\":\"test:other\",\"name\":"
-						 "\"no\",\"precondition\":{\"StringEquals\":["
-						 "\"platformType\",\"Windows\"]},\"inputs\":{}}"
-						 "," STEP("b", "if [ -e $0.flag ]; then echo "
-							       "after; rm $0.flag; exit 0; fi; "
-							       "touch $0.flag; echo before; "
-							       "exit 194") "," STEP("c",
-										    "echo third"));
+	set_document(&f,
+		     STEP("a", "echo first") ",{\"action\":\"test:other\",\"name\":"
+					     "\"no\",\"precondition\":{\"StringEquals\":["
+					     "\"platformType\",\"Windows\"]},\"inputs\":{}}"
+					     "," STEP("b",
+						      "if [ -e $0.flag ]; then echo "
+						      "after; rm $0.flag; exit 0; fi; "
+						      "touch $0.flag; echo before; "
+						      "exit 194") "," STEP("c", "echo third"));
 	life(&f, SSM_REBOOT_AGAIN,
 	     "a Success, no Skipped, b SuccessAndReboot, document SuccessAndReboot");
 	start = told(&f, 2, "b", "startDateTime");
@@ -346,8 +364,8 @@ START_TEST(test_reboot_again)
 	/* Its file was not taken for the wrong step's. */
 	out = told(&f, 1, "c", "standardOutput");
 	ck_assert_str_eq(out, "third\n");
-	ck_assert_ptr_nonnull(strstr(fake_reply(&f, 2),
-				     "\"runtimeStatusCounts\":{\"Skipped\":1,\"Success\":3}"));
+	ck_assert_ptr_nonnull(
+		strstr(fake_reply(&f, 2), "\"runtimeStatusCounts\":{\"Skipped\":1,\"Success\":3}"));
 	fake_done(&f);
 }
 END_TEST

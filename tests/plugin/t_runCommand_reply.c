@@ -12,11 +12,11 @@
 
 #define A                                                                                     \
 	"{\"lang\":\"en-US\",\"name\":\"amazon-ssm-agent\",\"os\":\"linux\",\"osver\":\"1\"," \
-	"\"ver\":\"3.3.987.0\"}"
+	"\"ver\":\"3.3.2746.0\"}"
 #define CMD "01234567-890a-bcde-f012-34567890abcd"
 
 static struct reply_agent agent = { "en-US", "amazon-ssm-agent", "linux",
-				    "1",     "3.3.987.0",	 REPLY_CHANNEL_UNKNOWN };
+				    "1",     "3.3.2746.0",	 REPLY_CHANNEL_UNKNOWN };
 
 static int64_t
 ms(const char *stamp)

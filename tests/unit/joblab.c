@@ -130,7 +130,7 @@ notice_payload(const struct notice_agent *agent, int64_t now_unix_ms, const char
 const char *
 ssmapi_agent_version(void)
 {
-	return "3.3.987.0";
+	return "3.3.2746.0";
 }
 
 /* --------------------------------------------------- plugins, broker */
