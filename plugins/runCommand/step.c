@@ -92,7 +92,7 @@ not_run(const struct doc_step *s, int32_t r, const char *error, struct set_resul
 		ret->error =
 			xasprintf("Plugin with name %s not found. Step name: %s", s->action, s->id);
 	else
-		ret->error = xasprintf("failed to run plugin %s: %s", s->action, strerror(-r));
+		ret->error = xasprintf("failed to create plugin %s: %s", s->action, strerror(-r));
 }
 
 static void

@@ -418,6 +418,23 @@ fake_done(struct fake *f)
 	clock_replace(NULL);
 }
 
+json_t *
+fake_message(const json_t *c)
+{
+	json_t *payload =
+		json_pack("{s:s, s:s, s:s, s:s}", "CommandId", FAKE_COMMAND, "DocumentName", "doc",
+			  "OutputS3BucketName", "", "OutputS3KeyPrefix", "");
+
+	if (json_object_get(c, "parameters"))
+		json_object_set(payload, "Parameters", json_object_get(c, "parameters"));
+	json_object_set(payload, "DocumentContent", json_object_get(c, "document"));
+	json_object_update(payload, json_object_get(c, "payload"));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "MessageId",
+			 "aws.ssm." FAKE_COMMAND ".i-0123456789abcdef0", "Topic",
+			 "aws.ssm.sendCommand.i-0123456789abcdef0", "Destination",
+			 "i-0123456789abcdef0", "CreatedDate", FAKE_NOW, "Payload", payload);
+}
+
 const char *
 fake_reply(const struct fake *f, size_t i)
 {

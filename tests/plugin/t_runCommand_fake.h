@@ -40,11 +40,16 @@ struct fake {
 	} last;
 };
 
+#define FAKE_COMMAND "01234567-890a-bcde-f012-34567890abcd"
+#define FAKE_NOW "2024-10-21T18:08:11.950Z" /* of fake_stop_clock() */
+
 void fake_init(struct fake *f);
 void fake_done(struct fake *f);
+/* The message of a case: "document", "parameters", and "payload" for further members. */
+json_t *fake_message(const json_t *c);
 /* Text of reply I; the test fails when there is none. */
 const char *fake_reply(const struct fake *f, size_t i);
-/* The clock stands still at 2024-10-21T18:08:11.950Z. */
+/* The clock stands still at FAKE_NOW. */
 void fake_stop_clock(void);
 
 #endif
