@@ -10,6 +10,7 @@
 
 #include "core/base/json.h"
 #include "core/base/mem.h"
+#include "core/base/sbuf.h"
 #include "plugins/runCommand/handle.h"
 #include "tests/plugin/t_runCommand_fake.h"
 #include "tests/unit/suite.h"
@@ -221,6 +222,53 @@ START_TEST(test_no_folder)
 }
 END_TEST
 
+/* A value made of what shells, JSON and our own substitution know. */
+static char *
+any_value(unsigned *state)
+{
+	static const char *const parts[] = { "; id",	 "$(id)", "`id`",      "\n",
+					     "\"",	 "'",	  "\\",	       "$$",
+					     "{{",	 "}}",	  "{{ msg }}", "x",
+					     "\xc3\xa9", " ",	  "\x7f",      "$SSM_msg" };
+	struct sbuf b = SBUF_INIT(4096);
+
+	for (unsigned n = *state >> 16 & 15; n > 0; n--) {
+		*state = *state * 1103515245u + 12345u;
+		sbuf_adds(&b, parts[(*state >> 8) % (sizeof(parts) / sizeof(parts[0]))]);
+	}
+	*state = *state * 1103515245u + 12345u;
+	return sbuf_take(&b, NULL);
+}
+
+/* spec/03 2.9: with ENV_VAR and no token the script is the document's, byte by byte, whatever the
+ * value is; and the variable is the value. */
+START_TEST(test_variable)
+{
+	static const char script[] = "printf %s \"$SSM_msg\" '$$' {{ other }}";
+	unsigned state = 4711;
+
+	for (int i = 0; i < 200; i++) {
+		autofree char *value = any_value(&state);
+		autojson json_t *c =
+			json_pack("{s:{s:s}, s:{s:s, s:{s:{s:s, s:s}}, s:[{s:s, s:s, s:{s:[s]}}]}}",
+				  "parameters", "msg", value, "document", "schemaVersion", "2.2",
+				  "parameters", "msg", "type", "String", "interpolationType",
+				  "ENV_VAR", "mainSteps", "action", "aws:runShellScript", "name",
+				  "a", "inputs", "runCommand", script);
+		struct fake f;
+
+		fake_init(&f);
+		f.message = fake_message(c);
+		f.spawns = json_pack("[{}]");
+		ck_assert_int_eq(handle_command(&f.S, NULL), 0);
+		ck_assert_uint_eq(strlen(f.last.script), sizeof(script));
+		ck_assert(memcmp(f.last.script, script, sizeof(script) - 1) == 0);
+		ck_assert_str_eq(json_str(f.last.env, "SSM_msg", "(none)"), value);
+		fake_done(&f);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -235,6 +283,7 @@ main(void)
 	tcase_add_test(tc, test_truncation);
 	tcase_add_test(tc, test_channel);
 	tcase_add_test(tc, test_no_folder);
+	tcase_add_test(tc, test_variable);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
