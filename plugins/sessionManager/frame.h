@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AgentMessage, the binary frame of both ssmmessages channels (spec 02 §2). Pure code. */
+#ifndef SSM_SESSIONMANAGER_FRAME_H
+#define SSM_SESSIONMANAGER_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/sbuf.h"
+
+#define FRAME_HEADER_BYTES 120	      /* all before the payload, as we write it */
+#define FRAME_MAX_BYTES (1024 * 1024) /* of a whole frame, either way; spec 02 §1.5 */
+#define FRAME_TYPE_BYTES 32
+#define FRAME_UUID_SIZE 37 /* lower-case hyphenated text and its NUL */
+
+#define FRAME_SYN 1
+#define FRAME_FIN 2
+
+struct frame {
+	char type[FRAME_TYPE_BYTES + 1];
+	uint32_t schema;     /* 1 in all that is known */
+	uint64_t created_ms; /* since the epoch */
+	int64_t seq;	     /* not negative; 0 for all but stream messages */
+	uint64_t flags;	     /* FRAME_SYN, FRAME_FIN */
+	char id[FRAME_UUID_SIZE];
+	uint32_t payload_type; /* 0 for all but stream messages */
+	struct span payload;   /* into the bytes that were read; the caller's when written */
+};
+
+/* Read the frame that is exactly the LEN bytes at DATA; RET's payload points into them. Length and
+ * digest of the payload must be right; of start_publication and pause_publication, which may come
+ * with zeroed headers, only the type counts and the payload is empty. 0, -EBADMSG, or -EMSGSIZE. */
+int frame_read(const void *data, size_t len, struct frame *ret, struct err *e);
+
+/* Append F to OUT, with length and digest of its payload. 0, -EINVAL for a type, id or sequence
+ * number that no frame can carry, -EMSGSIZE, or OUT's -E2BIG; OUT is unchanged by the others. */
+int frame_write(const struct frame *f, struct sbuf *out, struct err *e);
+
+#endif
