@@ -106,6 +106,10 @@ class Run:
                         ("queued", "in-flight")):
             self.trouble.append("not acknowledged when delivered again (%s)" % why)
 
+    def length(self, row):
+        """How many calls of the row's classes the life had."""
+        return sum(1 for c in self.traces[row.who] if c[0] & row.classes)
+
     def agent_dies(self):
         return self.row.act == "both" or \
             (self.row.who == "agent" and self.row.act in ("kill", "after"))
@@ -192,7 +196,7 @@ class Bench(lab.Bench):
             run.starts, run.finals, run.final = 0, {}, "?"
         run.note = case.injected(row.who) if row else ""
         failed = bool(run.trouble or run.starts > 1 or len(run.finals) != 1)
-        if not row:
+        if not row or not run.note:
             run.traces = {who: case.trace(who) for who in ("agent", "host")}
         if failed and os.environ.get("SSM_SWEEP_VERBOSE"):
             run.log = read(case.work + "/agent.log")
@@ -283,7 +287,9 @@ def sweep(bench, traces, pool):
         calls = [c for c in traces[row.who] if c[0] & row.classes]
         plan = numbers(len(calls), number)
         runs = list(pool.map(lambda n, row=row: bench.run_until_injected(row, n), plan))
-        rows.append(report(row, [calls[n - 1] for n in plan if n <= len(calls)], runs))
+        count = lab.owed(len(calls), [r.length(row) for r in runs if not r.note and not r.trouble])
+        runs = [r for r in runs if r.n <= count or r.note or r.trouble]
+        rows.append(report(row, [calls[r.n - 1] for r in runs if r.n <= len(calls)], runs))
     table(rows)
 
 
