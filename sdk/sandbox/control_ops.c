@@ -432,27 +432,6 @@ op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 			 (json_int_t)sb->set.max_skew_ms, "unregistered", sb->set.unregistered);
 }
 
-static json_t *
-op_parameter(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
-{
-	const char *name = json_str(r, "name", ""), *type = json_str(r, "type", "String");
-	json_t *old = map_get(sb->parameters, name), *parameter;
-	autofree char *arn = xasprintf("arn:aws:ssm:%s:%s:parameter/%s", sb->set.region,
-				       sb->set.account, *name == '/' ? name + 1 : name);
-
-	(void)c;
-	if (!*name) {
-		err_set(e, -EINVAL, "a parameter needs a name");
-		return NULL;
-	}
-	parameter = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s, s:s}", "Name", name, "Type", type,
-			      "Value", json_str(r, "value", ""), "Version",
-			      (json_int_t)(json_int(old, "Version", 0) + 1), "LastModifiedDate",
-			      (double)sandbox_now_ms(sb) / 1000.0, "ARN", arn, "DataType", "text");
-	map_set(sb->parameters, name, parameter);
-	return done();
-}
-
 /* ---- the sandbox itself ---- */
 
 static json_t *
@@ -564,7 +543,6 @@ static const struct {
 	{ "imds", op_imds },
 	{ "ecs", op_ecs },
 	{ "set", op_set },
-	{ "parameter", op_parameter },
 	{ "status", op_status },
 	{ "journal", op_journal },
 	{ "stop", op_stop },

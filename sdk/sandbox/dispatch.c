@@ -129,12 +129,17 @@ find_in(const struct operation *table, const char *name)
 static const struct operation *
 find_operation(const struct exchange *ex)
 {
-	const struct operation *op;
+	static const struct operation *const ssm[] = { ssm_node_operations,
+						       ssm_operator_operations,
+						       ssm_parameter_operations,
+						       ssm_tag_operations };
+	const struct operation *op = NULL;
 
 	if (strcmp(ex->service, "ec2messages") == 0)
 		return find_in(ec2messages_operations, ex->operation);
-	op = find_in(ssm_node_operations, ex->operation);
-	return op ? op : find_in(ssm_operator_operations, ex->operation);
+	for (size_t i = 0; !op && i < NELEMS(ssm); i++)
+		op = find_in(ssm[i], ex->operation);
+	return op;
 }
 
 static bool

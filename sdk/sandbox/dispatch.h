@@ -16,6 +16,8 @@ struct operation {
 extern const struct operation ec2messages_operations[];
 extern const struct operation ssm_node_operations[];
 extern const struct operation ssm_operator_operations[];
+extern const struct operation ssm_parameter_operations[];
+extern const struct operation ssm_tag_operations[];
 
 /* Plain HTTP, no signatures. */
 void imds_request(struct exchange *ex);

@@ -22,8 +22,10 @@
 #include "sdk/sandbox/files.h"
 #include "sdk/sandbox/journal.h"
 #include "sdk/sandbox/options.h"
+#include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/server.h"
 #include "sdk/sandbox/store.h"
+#include "sdk/sandbox/tags.h"
 
 enum {
 	EXIT_GOOD,
@@ -94,19 +96,14 @@ issue_keys(struct sandbox *sb)
 }
 
 static void
-free_json(void *v)
-{
-	json_decref(v);
-}
-
-static void
 make_parts(struct sandbox *sb, const struct options *o)
 {
 	sb->keys = keys_new();
 	sb->faults = faults_new();
 	sb->store = store_new();
 	sb->imds_tokens = map_new(free);
-	sb->parameters = map_new(free_json);
+	sb->parameters = parameters_new();
+	sb->tags = tags_new();
 	issue_keys(sb);
 	store_node(sb, sb->set.instance, true);
 	for (size_t i = 0; i < strv_len(o->instances); i++)
@@ -181,7 +178,8 @@ done(struct sandbox *sb)
 	sb->faults = faults_free(sb->faults);
 	sb->keys = keys_free(sb->keys);
 	map_free(sb->imds_tokens);
-	map_free(sb->parameters);
+	sb->parameters = parameters_free(sb->parameters);
+	sb->tags = tags_free(sb->tags);
 	secret_free(sb->set.ecs_token);
 	sb->ev = events_free(sb->ev);
 }

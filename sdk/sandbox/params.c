@@ -1,54 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters of send-command against the definitions of a document. */
 #include <errno.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/json.h"
 #include "core/base/mem.h"
-#include "core/base/sbuf.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/documents.h"
-
-/* \d and (?: are what documents use beyond POSIX; the rest is the same or does not compile. */
-static char *
-posix_pattern(const char *pattern)
-{
-	struct sbuf b = SBUF_INIT((size_t)1 << 16);
-
-	sbuf_adds(&b, "^(");
-	for (const char *p = pattern; *p; p++) {
-		if (p[0] == '\\' && p[1] == 'd') {
-			sbuf_adds(&b, "[0-9]");
-			p++;
-		} else if (p[0] == '\\' && p[1]) {
-			sbuf_add(&b, p++, 2);
-		} else if (text_starts(p, "(?:")) {
-			sbuf_addc(&b, '(');
-			p += 2;
-		} else {
-			sbuf_addc(&b, *p);
-		}
-	}
-	sbuf_adds(&b, ")$");
-	return sbuf_take(&b, NULL);
-}
-
-/* A pattern that does not compile here is left to the node. */
-static bool
-matches(const char *pattern, const char *value)
-{
-	autofree char *posix = posix_pattern(pattern);
-	regex_t re;
-	bool good;
-
-	if (regcomp(&re, posix, REG_EXTENDED | REG_NOSUB) != 0)
-		return true;
-	good = regexec(&re, value, 0, NULL, 0) == 0;
-	regfree(&re);
-	return good;
-}
+#include "sdk/sandbox/pattern.h"
 
 static int64_t
 limit(const json_t *def, const char *key, int64_t preset)
@@ -86,7 +46,7 @@ check_text(const char *name, const json_t *def, const char *value, struct err *e
 	if (!is_allowed(def, value))
 		return err_set(e, -EINVAL, "Parameter \"%s\" is not one of the allowed values.",
 			       name);
-	if (pattern && *pattern && !matches(pattern, value))
+	if (pattern && *pattern && !pattern_matches(pattern, value, true))
 		return err_set(e, -EINVAL,
 			       "Parameter \"%s\" does not match the allowed pattern "
 			       "%.200s.",

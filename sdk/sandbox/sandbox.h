@@ -13,6 +13,8 @@
 struct faults;
 struct journal;
 struct documents;
+struct parameters;
+struct tags;
 struct store;
 struct server;
 struct control;
@@ -59,7 +61,8 @@ struct sandbox {
 	struct documents *documents;
 	struct store *store;
 	struct map *imds_tokens; /* token -> struct holding its end */
-	struct map *parameters;	 /* parameter store: name -> json_t */
+	struct parameters *parameters;
+	struct tags *tags;
 	bool stop;
 };
 

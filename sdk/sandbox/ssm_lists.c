@@ -11,58 +11,8 @@
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/documents.h"
+#include "sdk/sandbox/page.h"
 #include "sdk/sandbox/ssm_operator.h"
-
-#define PAGE 50
-
-/* Where a list goes on: a token is that number as text. */
-struct page {
-	size_t at, max;
-	json_t *items;
-	json_t *next; /* token, once the page is full */
-};
-
-static bool
-page_begin(struct exchange *ex, struct page *page)
-{
-	const char *token = json_str(ex->request, "NextToken", "0");
-	int64_t at;
-
-	if (text_to_i64(token, 0, INT64_MAX, &at) < 0) {
-		exchange_refuse(ex, 400, "InvalidNextToken", "The specified token is not valid.");
-		return false;
-	}
-	*page = (struct page){ .at = (size_t)at,
-			       .max = (size_t)json_int(ex->request, "MaxResults", PAGE),
-			       .items = json_array() };
-	return true;
-}
-
-/* False when the page is full: the item at this place is the first of the next page. */
-static bool
-page_add(struct page *page, size_t place, json_t *item)
-{
-	char token[24];
-
-	if (json_array_size(page->items) < page->max) {
-		json_array_append_new(page->items, item);
-		return true;
-	}
-	json_decref(item);
-	snprintf(token, sizeof(token), "%zu", place);
-	page->next = json_string(token);
-	return false;
-}
-
-static void
-page_answer(struct exchange *ex, struct page *page, const char *name)
-{
-	json_t *out = json_pack("{s:o}", name, page->items);
-
-	if (page->next)
-		json_object_set_new(out, "NextToken", page->next);
-	exchange_answer_json(ex, out);
-}
 
 /* ---- filters of commands and invocations ---- */
 
@@ -150,7 +100,7 @@ ssm_list_commands(struct exchange *ex)
 		exchange_refuse(ex, 400, "InvalidCommandId", "%s", "");
 		return;
 	}
-	if (!page_begin(ex, &page))
+	if (!page_begin(ex, &page, PAGE_MAX))
 		return;
 	for (size_t i = page.at; (cmd = candidate(ex, i)); i++) {
 		enum status s = command_status(cmd, &details);
@@ -192,7 +142,7 @@ ssm_list_invocations(struct exchange *ex)
 	struct command *cmd;
 	struct page page;
 
-	if (!page_begin(ex, &page))
+	if (!page_begin(ex, &page, PAGE_MAX))
 		return;
 	for (size_t at = page.at; (cmd = candidate(ex, at / NODES_PER_COMMAND));
 	     at = (at / NODES_PER_COMMAND + 1) * NODES_PER_COMMAND)
@@ -253,7 +203,7 @@ ssm_describe_nodes(struct exchange *ex)
 	struct page page;
 	void *value;
 
-	if (!page_begin(ex, &page))
+	if (!page_begin(ex, &page, PAGE_MAX))
 		return;
 	for (; map_next(ex->sb->store->nodes, &iter, &id, &value); place++) {
 		const struct node *node = value;
@@ -291,7 +241,7 @@ ssm_list_documents(struct exchange *ex)
 	autostrv char **names = documents_names(ex->sb->documents);
 	struct page page;
 
-	if (!page_begin(ex, &page))
+	if (!page_begin(ex, &page, PAGE_MAX))
 		return;
 	for (size_t i = page.at; i < strv_len(names); i++) {
 		const struct document *doc = documents_find(ex->sb->documents, names[i], NULL);

@@ -4,8 +4,10 @@
 #define SSM_SANDBOX_SSM_OPERATOR_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "sdk/sandbox/exchange.h"
+#include "sdk/sandbox/shape.h"
 #include "sdk/sandbox/store.h"
 
 /* ssm_views.c; the caller owns what they return. */
@@ -21,5 +23,9 @@ void ssm_list_invocations(struct exchange *ex);
 void ssm_describe_nodes(struct exchange *ex);
 void ssm_list_documents(struct exchange *ex);
 void ssm_describe_document(struct exchange *ex);
+
+/* ssm_tags.c: puts the request's Tags on a resource; false when they were refused. */
+bool ssm_tag(struct exchange *ex, const char *type, const char *id);
+extern const struct shape ssm_tag_shape; /* {"Key", "Value"} */
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/documents.h"
+#include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/ssm_operator.h"
 
 #define NODES_MAX 50
@@ -95,8 +96,7 @@ find_nodes(struct exchange *ex, const json_t *ids, struct command_spec *spec)
 	const json_t *id;
 	size_t i;
 
-	json_array_foreach(ids, i, id)
-	{
+	json_array_foreach(ids, i, id) {
 		struct node *node = store_node(ex->sb, json_string_value(id), false);
 
 		if (!node || (!node->info && !ex->sb->set.unregistered)) {
@@ -112,6 +112,32 @@ find_nodes(struct exchange *ex, const json_t *ids, struct command_spec *spec)
 			return false;
 		}
 		spec->nodes[spec->node_count++] = node;
+	}
+	return true;
+}
+
+/* A secret would end up in the command's history: the service takes none by reference. */
+static bool
+check_references(struct exchange *ex)
+{
+	const char *name;
+	json_t *values, *value;
+	size_t i;
+
+	json_object_foreach(json_object_get(ex->request, "Parameters"), name, values) {
+		json_array_foreach(values, i, value) {
+			autofree char *secret =
+				parameters_secure_reference(ex->sb->parameters,
+							    json_string_value(value));
+
+			if (!secret)
+				continue;
+			exchange_refuse(ex, 400, "InvalidParameters",
+					"Parameters [%.200s] of type SecureString are not "
+					"supported",
+					secret);
+			return false;
+		}
 	}
 	return true;
 }
@@ -149,7 +175,7 @@ ssm_send_command(struct exchange *ex)
 	struct err e = { 0 };
 	struct command *cmd;
 
-	if (!ids || !find_nodes(ex, ids, &spec))
+	if (!ids || !find_nodes(ex, ids, &spec) || !check_references(ex))
 		return;
 	fill_spec(ex, doc, &spec);
 	parameters = params_for_node(doc->content, spec.parameters, &e);

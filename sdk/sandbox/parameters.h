@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parameter store: what PutParameter accepts, and which version a selector means. A version is
+ * a JSON object {"Name", "Type", "Value", "Version", "LastModifiedDate", "DataType", "Tier"} and,
+ * where there are any, "Description", "AllowedPattern", "KeyId". */
+#ifndef SSM_SANDBOX_PARAMETERS_H
+#define SSM_SANDBOX_PARAMETERS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PARAMETER_VERSIONS_MAX 100
+#define PARAMETERS_MAX 10000
+
+struct parameters;
+
+/* Why a request is refused: the service's name for it, and a sentence. */
+struct refusal {
+	const char *code;
+	char text[400];
+};
+
+struct parameters *parameters_new(void);
+struct parameters *parameters_free(struct parameters *p); /* returns NULL */
+
+/* REQUEST: the members of PutParameter, their shapes checked. Borrowed: the version that was made.
+ * NULL with a refusal. */
+const json_t *parameters_put(struct parameters *p, const json_t *request, int64_t now_ms,
+			     struct refusal *ret);
+/* By NAME or NAME:VERSION. Borrowed; NULL with ParameterNotFound or ParameterVersionNotFound. */
+const json_t *parameters_find(const struct parameters *p, const char *selector,
+			      struct refusal *ret);
+/* All versions that are kept, oldest first; borrowed, NULL when there is no such parameter. */
+const json_t *parameters_versions(const struct parameters *p, const char *name);
+/* False when there was none. */
+bool parameters_delete(struct parameters *p, const char *name);
+/* All names, sorted. NULL-ended; caller frees with strv_free(). */
+char **parameters_names(const struct parameters *p);
+
+/* Whether NAME is below PATH ("/", "/a" or "/a/"): directly, or at any depth. */
+bool parameters_below(const char *name, const char *path, bool recursive);
+/* The first {{ssm:NAME}} in TEXT that means a SecureString: its name, caller frees; or NULL. */
+char *parameters_secure_reference(const struct parameters *p, const char *text);
+
+#endif
