@@ -199,12 +199,18 @@ frame_write(const struct frame *f, struct sbuf *out, struct err *e)
 	if (f->seq < 0)
 		return err_set(e, -EINVAL, "%s: the sequence number %" PRId64 " is negative; give "
 			       "0 or more", f->type, f->seq);
+	if (!f->created_ms)
+		return err_set(e, -EINVAL, "%s: a message without a date is refused by whoever "
+			       "reads it", f->type);
 	if (f->payload.len > FRAME_MAX_BYTES - FRAME_HEADER_BYTES)
 		return err_set(e, -EMSGSIZE, "%s: the payload has %zu bytes; split it, %d is the "
 			       "most", f->type, f->payload.len,
 			       FRAME_MAX_BYTES - FRAME_HEADER_BYTES);
 	if (write_id(f->id, h + AT_ID) < 0)
 		return err_set(e, -EINVAL, "%s: the message id is not a lower-case UUID", f->type);
+	if (out->err || out->len > out->max || out->max - out->len < sizeof(h) + f->payload.len)
+		return err_set(e, -E2BIG, "%s: no room for the message's %zu bytes", f->type,
+			       sizeof(h) + f->payload.len);
 	put_number(h, 4, AT_PAYLOAD_LEN);
 	memset(h + AT_TYPE, ' ', FRAME_TYPE_BYTES);
 	memcpy(h + AT_TYPE, f->type, strlen(f->type));
@@ -218,7 +224,5 @@ frame_write(const struct frame *f, struct sbuf *out, struct err *e)
 	sbuf_add(out, h, sizeof(h));
 	if (f->payload.len)
 		sbuf_add(out, f->payload.p, f->payload.len);
-	if (out->err)
-		return err_set(e, out->err, "%s: no room for the message", f->type);
 	return 0;
 }

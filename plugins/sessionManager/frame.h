@@ -29,12 +29,14 @@ struct frame {
 };
 
 /* Read the frame that is exactly the LEN bytes at DATA; RET's payload points into them. Length and
- * digest of the payload must be right; of start_publication and pause_publication, which may come
- * with zeroed headers, only the type counts and the payload is empty. 0, -EBADMSG, or -EMSGSIZE. */
+ * digest of the payload must be right, but the digest of an empty one is not looked at, as the
+ * client does it (spec 02 §2.2). Of start_publication and pause_publication, which may come with
+ * zeroed headers, only the type counts and the payload is empty. 0, -EBADMSG, or -EMSGSIZE. */
 int frame_read(const void *data, size_t len, struct frame *ret, struct err *e);
 
-/* Append F to OUT, with length and digest of its payload. 0, -EINVAL for a type, id or sequence
- * number that no frame can carry, -EMSGSIZE, or OUT's -E2BIG; OUT is unchanged by the others. */
+/* Append F to OUT, with length and digest of its payload. 0, -EINVAL for a type, id, date or
+ * sequence number that no frame can carry, -EMSGSIZE, or -E2BIG when OUT cannot take all of it. OUT
+ * is unchanged by every error. */
 int frame_write(const struct frame *f, struct sbuf *out, struct err *e);
 
 #endif

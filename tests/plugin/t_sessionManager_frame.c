@@ -156,7 +156,36 @@ START_TEST(test_what_cannot_be_written)
 	ck_assert_int_eq(frame_write(&f, &out, &e), -EINVAL);
 	f.id[20] = 0;
 	ck_assert_int_eq(frame_write(&f, &out, &e), -EINVAL);
+	f = good;
+	f.created_ms = 0;
+	ck_assert_int_eq(frame_write(&f, &out, &e), -EINVAL);
 	ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+/* Neither a header alone nor a spoiled buffer: a shorter message still fits. */
+START_TEST(test_a_full_buffer_stays_as_it_was)
+{
+	autosbuf struct sbuf out = SBUF_INIT(VECTOR_LEN + VECTOR_LEN - 1);
+
+	ck_assert_int_eq(frame_read(vector, VECTOR_LEN, &f, &e), 0);
+	ck_assert_int_eq(frame_write(&f, &out, &e), 0);
+	ck_assert_int_eq(frame_write(&f, &out, &e), -E2BIG);
+	ck_assert_uint_eq(out.len, VECTOR_LEN);
+	ck_assert_int_eq(out.err, 0);
+	f.payload.len--;
+	ck_assert_int_eq(frame_write(&f, &out, &e), 0);
+	ck_assert_uint_eq(out.len, VECTOR_LEN + VECTOR_LEN - 1);
+}
+END_TEST
+
+START_TEST(test_an_empty_payload_needs_no_digest)
+{
+	ck_assert_int_eq(frame_read(vector, VECTOR_LEN, &f, &e), 0);
+	memset(vector + 80, 0, 32);
+	vector[119] = 0;
+	ck_assert_int_eq(frame_read(vector, FRAME_HEADER_BYTES, &f, &e), 0);
+	ck_assert_uint_eq(f.payload.len, 0);
 }
 END_TEST
 
@@ -174,6 +203,8 @@ main(void)
 	tcase_add_test(t, test_longer_header);
 	tcase_add_test(t, test_publication_needs_only_its_type);
 	tcase_add_test(t, test_what_cannot_be_written);
+	tcase_add_test(t, test_a_full_buffer_stays_as_it_was);
+	tcase_add_test(t, test_an_empty_payload_needs_no_digest);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
