@@ -22,6 +22,7 @@
 #include "core/agent/health.h"
 #include "core/agent/identity.h"
 #include "core/agent/notify.h"
+#include "core/agent/orphans.h"
 #include "core/agent/plugins.h"
 #include "core/agent/status.h"
 #include "core/agent/whoami.h"
@@ -507,6 +508,16 @@ open_cgroup(struct agent *a)
 			  err_text(&a->no_cgroup));
 }
 
+/* A control group holds whom it holds; without one it matters who descends from whom. */
+static void
+adopt_orphans(struct agent *a)
+{
+	struct err e = { 0, "" };
+
+	if (!a->cgroup && orphans_start(a->base, &e) < 0)
+		log_warn("agent", "%s", err_text(&e));
+}
+
 static int
 start(struct agent *a, struct err *e)
 {
@@ -517,6 +528,7 @@ start(struct agent *a, struct err *e)
 		return r;
 	take_boot_id(a->conf);
 	open_cgroup(a);
+	adopt_orphans(a);
 	a->signals = signals_new(a->base, sigs, on_signal, a, e);
 	if (!a->signals)
 		return e->code;
@@ -560,6 +572,7 @@ stop(struct agent *a)
 	json_decref(a->info);
 	free(a->poll_error);
 	mem_cleanup_fd(&a->lock_fd);
+	orphans_stop();
 	cgroup_free(a->cgroup);
 	notify_free(a->notify);
 	event_base_free(a->base);

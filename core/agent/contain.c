@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ends what is left of a job: its control group, where there is one; everything of its host's
- * session, everything that carries its marker, and their descendants; looked for again until
- * nothing is found. */
+ * session, everything that carries its marker, orphans of it, and the descendants of all of them;
+ * looked for again until nothing is found. */
 #include <event2/event.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "core/agent/cgroup.h"
 #include "core/agent/hostproc.h"
+#include "core/agent/mark.h"
+#include "core/agent/orphans.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/proctable.h"
@@ -22,7 +21,6 @@
 #define PAUSE_MAX_MS 500
 /* A look at /proc is no picture of one moment: who forks or execs just then is missed. */
 #define LOOKS 3u
-#define ENVIRON_MAX (256 * 1024)
 
 struct contain {
 	struct cgroup *cgroup;
@@ -35,49 +33,10 @@ struct contain {
 	void *arg;
 };
 
-/* The whole variable, or one of a nested job: "SSM_JOB=ID/2". */
-static bool
-has_marker(const char *env, size_t len, const char *marker)
-{
-	size_t n = strlen(marker);
-	const char *end = env + len;
-
-	for (const char *p = env; p < end;) {
-		const char *nul = memchr(p, '\0', (size_t)(end - p));
-		size_t one = nul ? (size_t)(nul - p) : (size_t)(end - p);
-
-		if (one >= n && memcmp(p, marker, n) == 0 && (one == n || p[n] == '/'))
-			return true;
-		p += one + 1;
-	}
-	return false;
-}
-
-static bool
-carries_marker(pid_t pid, const char *marker)
-{
-	char path[64];
-	autofree char *env = NULL;
-	size_t len = 0;
-	ssize_t n = 1;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	env = xmalloc(ENVIRON_MAX);
-	while (n > 0 && len < ENVIRON_MAX) {
-		n = read(fd, env + len, ENVIRON_MAX - len);
-		if (n > 0)
-			len += (size_t)n;
-	}
-	return has_marker(env, len, marker);
-}
-
 /* Only what was started after the host can be of the job, which spares most of /proc a closer look.
  */
 static void
-mark(const char *marker, const struct proc_id *host, struct proc_table *t)
+mark(const char *job_id, const struct proc_id *host, struct proc_table *t)
 {
 	const struct proc_entry *leader = proctable_find(t, host->pid);
 	/* Somebody else has its number by now: its session is not the host's. */
@@ -89,7 +48,7 @@ mark(const char *marker, const struct proc_id *host, struct proc_table *t)
 		if (en->id.start < host->start)
 			continue;
 		en->ours = (by_session && en->sid == host->pid) ||
-			carries_marker(en->id.pid, marker);
+			orphans_are_of(job_id, &en->id) || mark_carries(en->id.pid, job_id);
 	}
 	proctable_add_descendants(t);
 }
@@ -98,12 +57,12 @@ mark(const char *marker, const struct proc_id *host, struct proc_table *t)
 static int
 end_all(struct cgroup *cgroup, const char *job_id, const struct proc_id *host)
 {
-	autofree char *marker = xasprintf("SSM_JOB=%s", job_id);
 	struct proc_table t = { 0 };
 	int inside = cgroup_kill(cgroup, job_id), found;
 
 	proctable_read(&t);
-	mark(marker, host, &t);
+	orphans_look(&t);
+	mark(job_id, host, &t);
 	found = proctable_signal(&t, SIGKILL);
 	proctable_done(&t);
 	return found > inside ? found : inside;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/agent/orphans.h"
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/log.h"
@@ -82,6 +83,8 @@ start_command(struct reboot *r, char *const *argv, struct err *e)
 	if (pid < 0)
 		return (int)pid;
 	r->child = child_watch(r->o.base, pid, on_exit_of, r, e);
+	if (!r->child)
+		orphans_leave_alone(pid);
 	return 0;
 }
 

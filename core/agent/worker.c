@@ -18,6 +18,7 @@
 #include "core/agent/broker.h"
 #include "core/agent/cgroup.h"
 #include "core/agent/job.h"
+#include "core/agent/orphans.h"
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/json.h"
@@ -159,6 +160,7 @@ on_gone(void *arg, int status, const char *why, const char *tail)
 	struct worker *w = arg;
 
 	w->gone = true;
+	orphans_host_gone(&w->who);
 	if (w->adopted)
 		worker_take_file(w);
 	if (!w->ended || why)
@@ -328,6 +330,7 @@ on_end(struct worker *w, int64_t seq, struct ipc_message *m)
 	struct err e = { 0 };
 
 	w->ended = true;
+	orphans_host_ended(&w->who);
 	w->result = json_int(m->json, "result", 0);
 	w->exit_code = (int)json_int(m->json, "exit_code", 0);
 	w->error = xstrdup(json_str(m->json, "error", ""));
@@ -596,6 +599,7 @@ worker_start(struct job *j, struct worker *parent, const struct worker_spec *spe
 	if (!w->host)
 		return worker_free(w);
 	w->who = *hostproc_id(w->host);
+	orphans_host_started(&w->who, w->id);
 	if (spec->timeout_ms > 0) {
 		w->until_ms = clock_wall_ms() + spec->timeout_ms + LATE_MS;
 		worker_set_timer(w, spec->timeout_ms + LATE_MS);
@@ -629,6 +633,8 @@ worker_free(struct worker *w)
 	contain_cancel(w->contain);
 	broker_client_free(w->broker);
 	hostproc_free(w->host);
+	if (w->id)
+		orphans_forget(w->id);
 	if (w->over)
 		cgroup_remove(w->job->jobs->cgroup, w->id);
 	event_free(w->timer);

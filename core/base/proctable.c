@@ -63,6 +63,14 @@ add(struct proc_table *t, const struct proc_entry *en)
 	t->v[t->count++] = *en;
 }
 
+static int
+by_pid(const void *a, const void *b)
+{
+	const struct proc_entry *x = a, *y = b;
+
+	return (x->id.pid > y->id.pid) - (x->id.pid < y->id.pid);
+}
+
 void
 proctable_read(struct proc_table *t)
 {
@@ -84,6 +92,8 @@ proctable_read(struct proc_table *t)
 	}
 	if (d)
 		closedir(d);
+	if (t->count > 0)
+		qsort(t->v, t->count, sizeof(*t->v), by_pid);
 }
 
 void
@@ -96,13 +106,12 @@ proctable_done(struct proc_table *t)
 struct proc_entry *
 proctable_find(const struct proc_table *t, pid_t pid)
 {
-	for (size_t i = 0; i < t->count; i++)
-		if (t->v[i].id.pid == pid)
-			return &t->v[i];
-	return NULL;
+	const struct proc_entry key = { .id.pid = pid };
+
+	return t->count > 0 ? bsearch(&key, t->v, t->count, sizeof(key), by_pid) : NULL;
 }
 
-/* Until nothing changes: /proc is not sorted by descent. */
+/* Until nothing changes: a parent may have the higher number. */
 void
 proctable_add_descendants(struct proc_table *t)
 {

@@ -20,7 +20,7 @@ struct proc_table {
 	size_t count, cap;
 };
 
-/* All but the caller and what is dead already (zombies wait for their parent only). */
+/* All but the caller and what is dead already (zombies wait for their parent only), by pid. */
 void proctable_read(struct proc_table *t);
 void proctable_done(struct proc_table *t);
 struct proc_entry *proctable_find(const struct proc_table *t, pid_t pid); /* or NULL */

@@ -17,9 +17,9 @@
 #include "core/host/host.h"
 #include "core/host/lines.h"
 #include "core/host/link.h"
-#include "core/host/runchild.h"
 #include "core/host/user.h"
 #include "core/ipc/wire.h"
+#include "core/loop/child.h"
 
 enum {
 	EXIT_FINE = 0,
@@ -301,7 +301,7 @@ host_job(int fd)
 	int status;
 
 	j.host = host_new(base);
-	if (runchild_start_reaper(j.host, &e) < 0)
+	if (child_reap_start(base, &e) < 0)
 		log_warn("host", "%s", err_text(&e));
 	j.host->link = link_new(base, fd, &ops, &j);
 	log_set_sink(to_agent, &j);

@@ -19,7 +19,6 @@
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/host/host.h"
-#include "core/host/reaper.h"
 #include "core/host/rundown.h"
 #include "core/host/runchild.h"
 #include "core/host/sink.h"
@@ -253,7 +252,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	reaper_run();
+	child_reap();
 	r->nobody = left == 0 ? r->nobody + 1 : 0;
 	if (r->nobody < LOOKS && !(r->exited && rundown_is_empty()) &&
 	    (!r->give_up_ms || clock_mono_ms() < r->give_up_ms)) {
@@ -519,7 +518,7 @@ on_finish(evutil_socket_t fd, short what, void *arg)
 	sink_finish(&r->err.sink);
 	fill_end(r, &how);
 	run_free(r);
-	reaper_run();
+	child_reap();
 	if (end)
 		end(end_arg, &how);
 }
@@ -605,21 +604,4 @@ api_spawn(struct ssm *S, const struct ssm_spawn *s, struct ssm_end *ret)
 	w.end.size = ret->size;
 	memcpy(ret, &w.end, ret->size < sizeof(w.end) ? ret->size : sizeof(w.end));
 	return 0;
-}
-
-static bool
-is_ours(void *arg, pid_t pid)
-{
-	const struct host *h = arg;
-
-	for (const struct list *it = h->runs.next; it != &h->runs; it = it->next)
-		if (list_entry(it, struct run, link)->pid == pid)
-			return true;
-	return false;
-}
-
-int
-runchild_start_reaper(struct host *h, struct err *e)
-{
-	return reaper_start(h->base, is_ours, h, e);
 }

@@ -21,7 +21,5 @@ void run_abandon(struct run *r);
 int32_t run_signal(const struct run *r, int32_t sig);
 void run_free(struct run *r); /* one that still runs is killed; NULL is fine */
 void runs_cancel(struct host *h);
-/* Discard children of others that were handed to us when their parents ended. */
-int runchild_start_reaper(struct host *h, struct err *e);
 
 #endif

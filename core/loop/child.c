@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pidfd as a plain fd event; before Linux 5.3, one SIGCHLD signalfd that asks each watched pid. */
+/* pidfd as a plain fd event; before Linux 5.3, one SIGCHLD signalfd that asks each watched pid.
+ *
+ * Children that nobody watches are discarded from here, too: a second signalfd elsewhere would take
+ * the one SIGCHLD from this one, and the end of a watched child would go unseen.
+ */
 #include "core/loop/child.h"
 
 #include <errno.h>
@@ -20,7 +24,7 @@
 #define STRANGER_POLL_MS 500 /* without pidfd a stranger's end has no event */
 
 struct child {
-	struct list link; /* in fallback.children, or alone */
+	struct list link; /* in sigchld.watched, or alone */
 	struct event *event;
 	int pidfd;
 	bool stranger;
@@ -30,12 +34,32 @@ struct child {
 	void *arg;
 };
 
-/* Why global: SIGCHLD is one per process, and a process has one loop. */
+/* Why global: SIGCHLD and children are one set per process, and a process has one loop. */
 static struct {
-	struct list children;
+	struct list watched; /* children of ours */
 	struct event *event;
 	int fd;
-} fallback = {LIST_INIT(fallback.children), NULL, -1};
+	bool reaps; /* whom nobody watches, too */
+} sigchld = {LIST_INIT(sigchld.watched), NULL, -1, false};
+
+static bool
+needs_sigchld(void)
+{
+	list_each (it, tmp, &sigchld.watched)
+		if (list_entry(it, struct child, link)->pidfd < 0)
+			return true;
+	return sigchld.reaps;
+}
+
+static void
+stop_sigchld(void)
+{
+	if (!sigchld.event)
+		return;
+	event_free(sigchld.event);
+	sigchld.event = NULL;
+	mem_cleanup_fd(&sigchld.fd);
+}
 
 struct child *
 child_free(struct child *c)
@@ -47,12 +71,20 @@ child_free(struct child *c)
 		event_free(c->event);
 	mem_cleanup_fd(&c->pidfd);
 	free(c);
-	if (list_empty(&fallback.children) && fallback.event) {
-		event_free(fallback.event);
-		fallback.event = NULL;
-		mem_cleanup_fd(&fallback.fd);
-	}
+	if (!needs_sigchld())
+		stop_sigchld();
+	else if (sigchld.reaps) /* it may have ended, and hidden others */
+		event_active(sigchld.event, EV_READ, 0);
 	return NULL;
+}
+
+bool
+child_is_watched(pid_t pid)
+{
+	list_each (it, tmp, &sigchld.watched)
+		if (list_entry(it, struct child, link)->pid == pid)
+			return true;
+	return false;
 }
 
 static void
@@ -113,16 +145,32 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 static bool
 finish_one(void)
 {
-	list_each (it, tmp, &fallback.children) {
+	list_each (it, tmp, &sigchld.watched) {
 		struct child *c = list_entry(it, struct child, link);
 		int status;
 
-		if (!has_ended(c, &status))
+		if (c->pidfd >= 0 || !has_ended(c, &status))
 			continue;
 		finish(c, status);
 		return true;
 	}
 	return false;
+}
+
+void
+child_reap(void)
+{
+	siginfo_t who;
+
+	while (sigchld.reaps) {
+		memset(&who, 0, sizeof(who));
+		if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) < 0 || who.si_pid == 0)
+			return;
+		/* Its watch takes it and brings us back. */
+		if (child_is_watched(who.si_pid))
+			return;
+		waitpid(who.si_pid, NULL, WNOHANG);
+	}
 }
 
 static void
@@ -136,26 +184,44 @@ on_sigchld(evutil_socket_t fd, short what, void *arg)
 		;
 	while (finish_one())
 		;
+	child_reap();
 }
 
 static int
-start_fallback(struct event_base *base, struct err *e)
+start_sigchld(struct event_base *base, struct err *e)
 {
 	sigset_t set;
 
-	if (fallback.event)
+	if (sigchld.event)
 		return 0;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	fallback.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fallback.fd < 0)
+	sigchld.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (sigchld.fd < 0)
 		return err_set(e, -errno, "cannot watch child processes: %m");
-	fallback.event = event_new(base, fallback.fd, EV_READ | EV_PERSIST, on_sigchld, NULL);
-	event_add(fallback.event, NULL);
+	sigchld.event = event_new(base, sigchld.fd, EV_READ | EV_PERSIST, on_sigchld, NULL);
+	event_add(sigchld.event, NULL);
 	/* One that ended before the signalfd was there. */
-	event_active(fallback.event, EV_READ, 0);
+	event_active(sigchld.event, EV_READ, 0);
 	return 0;
+}
+
+int
+child_reap_start(struct event_base *base, struct err *e)
+{
+	int r = start_sigchld(base, e);
+
+	sigchld.reaps = r == 0;
+	return r;
+}
+
+void
+child_reap_stop(void)
+{
+	sigchld.reaps = false;
+	if (!needs_sigchld())
+		stop_sigchld();
 }
 
 static struct child *
@@ -163,14 +229,10 @@ watch_without_pidfd(struct event_base *base, struct child *c, struct err *e)
 {
 	const struct timeval often = {0, STRANGER_POLL_MS * 1000};
 
-	if (c->stranger) {
-		c->event = event_new(base, -1, EV_PERSIST, on_poll, c);
-		event_add(c->event, &often);
-		return c;
-	}
-	if (start_fallback(base, e) < 0)
-		return child_free(c);
-	list_append(&fallback.children, &c->link);
+	if (!c->stranger)
+		return start_sigchld(base, e) < 0 ? child_free(c) : c;
+	c->event = event_new(base, -1, EV_PERSIST, on_poll, c);
+	event_add(c->event, &often);
 	return c;
 }
 
@@ -185,6 +247,8 @@ watch(struct event_base *base, pid_t pid, bool stranger, child_fn *done, void *a
 	c->done = done;
 	c->arg = arg;
 	proc_identify(pid, &c->id);
+	if (!stranger)
+		list_append(&sigchld.watched, &c->link);
 	c->pidfd = proc_pidfd(pid);
 	if (c->pidfd == -ENOSYS)
 		return watch_without_pidfd(base, c, e);

@@ -3,6 +3,7 @@
 #ifndef SSM_LOOP_CHILD_H
 #define SSM_LOOP_CHILD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "core/base/err.h"
@@ -25,5 +26,13 @@ struct child *child_watch_stranger(struct event_base *base, pid_t pid, child_fn 
 				   struct err *e);
 /* Signal it through the pidfd of the watch (never a re-used pid). 0 or -errno. */
 int child_signal(const struct child *c, int sig);
+
+/* A child of ours that is waited for by child_watch(). */
+bool child_is_watched(pid_t pid);
+/* For a subreaper, whose children are also the orphans that were handed to it: from now on ended
+ * children are discarded when nobody watches them. */
+int child_reap_start(struct event_base *base, struct err *e);
+void child_reap_stop(void);
+void child_reap(void); /* those that have ended by now; nothing before child_reap_start() */
 
 #endif

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ends of children, signals and the wall clock as events. */
 #include <check.h>
+#include <errno.h>
 #include <event2/event.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +111,64 @@ START_TEST(t_watch_freed)
 }
 END_TEST
 
+static bool
+reaped(const pid_t *pids, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (kill(pids[i], 0) == 0 || errno != ESRCH)
+			return false;
+	return true;
+}
+
+/* One SIGCHLD may stand for many ends, of both kinds: no status is lost, no zombie stays. */
+START_TEST(t_reap)
+{
+	pid_t others[50];
+
+	ck_assert_int_eq(child_reap_start(base, NULL), 0);
+	for (size_t i = 0; i < NELEMS(others); i++) {
+		pid_t pid = sh("exit 7");
+
+		others[i] = sh(i % 2 ? "exit 0" : "sleep 0.1");
+		ck_assert_ptr_nonnull(child_watch(base, pid, on_end, NULL, NULL));
+		ck_assert(child_is_watched(pid) && !child_is_watched(others[i]));
+	}
+	for (size_t i = 0; i < 10 * NELEMS(others) && !reaped(others, NELEMS(others)); i++) {
+		const struct timeval soon = {0, 20000};
+
+		event_base_loopexit(base, &soon);
+		event_base_dispatch(base);
+	}
+	ck_assert(reaped(others, NELEMS(others)));
+	for (size_t i = 0; i < NELEMS(others) && ends < NELEMS(others); i++)
+		turn();
+	ck_assert_uint_eq(ends, NELEMS(others));
+	ck_assert_int_eq(WEXITSTATUS(status_seen), 7);
+	child_reap_stop();
+	ck_assert_int_gt(waitpid(sh("exit 3"), &status_seen, 0), 0);
+	ck_assert_int_eq(WEXITSTATUS(status_seen), 3);
+}
+END_TEST
+
+/* No longer watched when it ends: discarded like any other. */
+START_TEST(t_reap_unwatched)
+{
+	pid_t pid = sh("exit 0");
+	struct child *c = child_watch(base, pid, on_end, NULL, NULL);
+
+	ck_assert_int_eq(child_reap_start(base, NULL), 0);
+	while (waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT) < 0)
+		;
+	child_reap();
+	ck_assert_int_eq(kill(pid, 0), 0); /* its watch waits for it */
+	child_free(c);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert(reaped(&pid, 1));
+	ck_assert_uint_eq(ends, 0);
+	child_reap_stop();
+}
+END_TEST
+
 START_TEST(t_stranger)
 {
 	int fds[2];
@@ -196,21 +260,50 @@ START_TEST(t_wallclock)
 }
 END_TEST
 
-int
-main(void)
+/* As before Linux 5.3. It cannot be undone, so these come last. */
+static void
+setup_without_pidfd(void)
 {
-	Suite *s = suite_create("loop");
-	TCase *tc = tcase_create("loop");
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {(unsigned short)NELEMS(filter), filter};
 
+	setup();
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	ck_assert_int_eq(proc_pidfd(getpid()), -ENOSYS);
+}
+
+static void
+add_children(TCase *tc)
+{
 	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, t_exit_status);
 	tcase_add_test(tc, t_signal_child);
 	tcase_add_test(tc, t_many_children);
 	tcase_add_test(tc, t_watch_freed);
+	tcase_add_test(tc, t_reap);
+	tcase_add_test(tc, t_reap_unwatched);
 	tcase_add_test(tc, t_stranger);
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("loop");
+	TCase *tc = tcase_create("loop"), *without = tcase_create("without pidfd");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	add_children(tc);
 	tcase_add_test(tc, t_signals);
 	tcase_add_test(tc, t_wallclock);
 	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(without, setup_without_pidfd, teardown);
+	add_children(without);
+	suite_add_tcase(s, without);
 	return run_suite(s);
 }
