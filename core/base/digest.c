@@ -22,8 +22,14 @@ must(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	fprintf(stderr, "OpenSSL cannot do SHA-256 (%s)\n", what);
+	fprintf(stderr, "OpenSSL cannot do SHA (%s)\n", what);
 	abort();
+}
+
+void
+digest_sha1(const void *data, size_t len, unsigned char ret[DIGEST_SHA1_SIZE])
+{
+	must(EVP_Digest(data, len, ret, NULL, EVP_sha1(), NULL) == 1, "digest");
 }
 
 void

@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DIGEST_SHA1_SIZE 20
 #define DIGEST_SHA256_SIZE 32
 #define DIGEST_SHA256_HEX_SIZE 65
 
+/* Not for anything that has to be safe: WebSockets ask for it (RFC 6455 section 4.2.2). */
+void digest_sha1(const void *data, size_t len, unsigned char ret[DIGEST_SHA1_SIZE]);
 void digest_sha256(const void *data, size_t len, unsigned char ret[DIGEST_SHA256_SIZE]);
 void digest_sha256_hex(const void *data, size_t len, char ret[DIGEST_SHA256_HEX_SIZE]);
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,

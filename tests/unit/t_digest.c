@@ -25,6 +25,17 @@ START_TEST(test_sha256)
 }
 END_TEST
 
+START_TEST(test_sha1)
+{
+	unsigned char raw[DIGEST_SHA1_SIZE];
+	char hex[2 * DIGEST_SHA1_SIZE + 1];
+
+	digest_sha1("abc", 3, raw);
+	text_hex(raw, sizeof(raw), hex);
+	ck_assert_str_eq(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+END_TEST
+
 START_TEST(test_stream)
 {
 	char hex[DIGEST_SHA256_HEX_SIZE], block[1000];
@@ -72,6 +83,7 @@ main(void)
 	Suite *s = suite_create("digest");
 	TCase *t = tcase_create("digest");
 
+	tcase_add_test(t, test_sha1);
 	tcase_add_test(t, test_sha256);
 	tcase_add_test(t, test_stream);
 	tcase_add_test(t, test_hmac);

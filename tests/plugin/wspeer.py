@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other end of a WebSocket, written from RFC 6455 and from nothing of ours: one connection, one
+of the ways to behave below. Prints the port; ends with status 0 when the client did what it has to.
+
+usage: wspeer.py CASE [FOLDER]       FOLDER: where key.pem and cert.pem are made (case tls)
+"""
+import base64
+import hashlib
+import os
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import time
+
+MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+def need(truth, what):
+    if not truth:
+        sys.exit("wspeer: " + what)
+
+
+class Peer:
+    def __init__(self, sock):
+        self.sock = sock
+        sock.settimeout(20)
+        self.pings = []
+
+    def exactly(self, n):
+        data = b""
+        while len(data) < n:
+            more = self.sock.recv(n - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def head(self):
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            data += self.exactly(1)
+        return data.decode("ascii")
+
+    def request(self):
+        lines = self.head().split("\r\n")
+        need(lines[0] == "GET /v1/control-channel/i-1?role=subscribe&stream=input HTTP/1.1", lines[0])
+        fields = {}
+        for line in lines[1:-2]:
+            name, _, value = line.partition(":")
+            need(name.lower() not in fields, name + " twice")
+            fields[name.lower()] = value.strip()
+        need(fields["upgrade"].lower() == "websocket", "Upgrade")
+        need("upgrade" in fields["connection"].lower(), "Connection")
+        need(fields["sec-websocket-version"] == "13", "version")
+        need(len(base64.b64decode(fields["sec-websocket-key"], validate=True)) == 16, "key")
+        need(fields["authorization"] == "AWS4 signed", "Authorization")
+        need("sec-websocket-extensions" not in fields, "extensions")
+        need("sec-websocket-protocol" not in fields, "protocol")
+        self.host = fields["host"]
+        digest = hashlib.sha1(fields["sec-websocket-key"].encode() + MAGIC).digest()
+        return base64.b64encode(digest)
+
+    def answer(self, accept, more=b""):
+        return (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + accept + b"\r\n" + more + b"\r\n")
+
+    def open(self):
+        self.sock.sendall(self.answer(self.request()))
+
+    def slowly(self, data, pause=0.0):
+        for i in range(len(data)):
+            self.sock.sendall(data[i:i + 1])
+            if pause:
+                time.sleep(pause)
+
+    def frame(self):
+        """One frame of the client: whole, masked, nothing reserved."""
+        first, second = self.exactly(2)
+        need(first & 0x80, "a fragmented message")
+        need(not first & 0x70, "reserved bits")
+        need(second & 0x80, "an unmasked frame")
+        n = second & 0x7f
+        if n == 126:
+            n = struct.unpack(">H", self.exactly(2))[0]
+            need(n > 125, "a length that is not the shortest")
+        elif n == 127:
+            n = struct.unpack(">Q", self.exactly(8))[0]
+            need(n > 65535, "a length that is not the shortest")
+        mask = self.exactly(4)
+        data = self.exactly(n)
+        mask = (mask * (n // 4 + 1))[:n]
+        plain = (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(n, "big") if n else b""
+        return first & 0xf, plain
+
+    def message(self):
+        while True:
+            op, data = self.frame()
+            if op == PING:
+                self.pings.append(data)
+                self.sock.sendall(make(PONG, data))
+            elif op != PONG:
+                return op, data
+
+    def wait_for(self, wanted):
+        while True:
+            op, data = self.frame()
+            if op == wanted:
+                return data
+
+    def ends(self):
+        """True when the client closes; what it sends until then does not count."""
+        try:
+            while self.sock.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+        return True
+
+
+def make(op, data=b"", fin=True, rsv=0, mask=None, length=None):
+    n = len(data) if length is None else length
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | op])
+    bit = 0x80 if mask else 0
+    if n < 126:
+        head += bytes([bit | n])
+    elif n < 65536:
+        head += bytes([bit | 126]) + struct.pack(">H", n)
+    else:
+        head += bytes([bit | 127]) + struct.pack(">Q", n)
+    if mask:
+        data = bytes(b ^ mask[i % 4] for i, b in enumerate(data))
+        head += mask
+    return head + data
+
+
+def closes_with(p, code):
+    data = p.wait_for(CLOSE)
+    need(struct.unpack(">H", data[:2])[0] == code, "close code %d" % struct.unpack(">H", data[:2])[0])
+    need(p.ends(), "goes on")
+
+
+def echo(p):
+    p.open()
+    try:
+        while True:
+            p.sock.sendall(make(*p.message()))
+    except EOFError:
+        pass
+
+
+def bytewise(p):
+    p.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    accept = p.request()
+    p.slowly(p.answer(accept) + make(TEXT, "grüße".encode()), 0.001)
+    p.slowly(make(BINARY, b"frag", fin=False) + make(PING, b"are you there") +
+             make(0, b"men", fin=False) + make(0, b"ted"), 0.001)
+    need(p.wait_for(PONG) == b"are you there", "pong")
+    need(p.ends(), "goes on")
+
+
+def early(p):
+    accept = p.request()
+    p.sock.sendall(p.answer(accept) + make(TEXT, b"first") + make(BINARY, b"second"))
+    need(p.ends(), "goes on")
+
+
+def masked(p):
+    p.open()
+    p.sock.sendall(make(TEXT, b"hidden", mask=b"abcd"))
+    closes_with(p, 1002)
+
+
+def reserved(p):
+    p.open()
+    p.sock.sendall(make(TEXT, b"x", rsv=4))
+    closes_with(p, 1002)
+
+
+def opcode(p):
+    p.open()
+    p.sock.sendall(make(11, b"x"))
+    closes_with(p, 1002)
+
+
+def huge(p):
+    p.open()
+    p.sock.sendall(make(BINARY, b"x" * 100, length=1 << 40))
+    closes_with(p, 1009)
+
+
+def toolong(p):
+    p.open()
+    p.sock.sendall(make(BINARY, b"a" * 60000, fin=False))
+    for _ in range(3):
+        p.sock.sendall(make(0, b"a" * 60000, fin=False))
+    closes_with(p, 1009)
+
+
+def badtext(p):
+    p.open()
+    p.sock.sendall(make(TEXT, b"\xff\xfe"))
+    closes_with(p, 1007)
+
+
+def close(p):
+    p.open()
+    p.sock.sendall(make(CLOSE, struct.pack(">H", 1001) + b"bye"))
+    closes_with(p, 1001)
+
+
+def cut(p):
+    p.open()
+    p.sock.sendall(make(BINARY, b"half of it")[:6])
+    p.sock.shutdown(socket.SHUT_WR)
+    need(p.ends(), "goes on")
+
+
+def silent(p):
+    p.open()
+    need(p.ends(), "goes on")
+
+
+def alive(p):
+    p.open()
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        op, data = p.frame()
+        need(op == PING and data == b"keepalive", "no ping")
+        p.pings.append(data)
+        p.sock.sendall(make(PONG, data))
+    need(len(p.pings) >= 4, "too few pings")
+    p.sock.sendall(make(TEXT, b"enough"))
+    need(p.ends(), "goes on")
+
+
+def slow(p):
+    p.open()
+    time.sleep(0.5)
+    count = 0
+    while True:
+        op, data = p.message()
+        if op == TEXT:
+            break
+        need(data == struct.pack(">I", count) * (len(data) // 4), "order")
+        count += 1
+    p.sock.sendall(make(TEXT, b"%d" % count))
+    need(p.ends(), "goes on")
+
+
+def flood(p):
+    p.open()
+    n = 20000
+    p.sock.settimeout(20)
+    pings = make(PING, b"0123456789") * 100
+    import threading
+    t = threading.Thread(target=lambda: [p.sock.sendall(pings) for _ in range(n // 100)])
+    t.start()
+    time.sleep(0.3)
+    for _ in range(n):
+        need(p.frame() == (PONG, b"0123456789"), "pong")
+    t.join()
+    p.sock.sendall(make(TEXT, b"enough"))
+    need(p.ends(), "goes on")
+
+
+def gush(p):
+    p.open()
+    block = os.urandom(65536)
+    for _ in range(64):
+        p.sock.sendall(make(BINARY, block))
+    p.sock.sendall(make(TEXT, b"enough"))
+    need(p.ends(), "goes on")
+
+
+def answers(text):
+    def run(p):
+        p.request()
+        p.sock.sendall(text)
+        need(p.ends(), "goes on")
+    return run
+
+
+def badaccept(p):
+    accept = p.request()
+    p.sock.sendall(p.answer(accept[::-1]))
+    need(p.ends(), "goes on")
+
+
+def endless(p):
+    p.request()
+    try:
+        p.sock.sendall(b"HTTP/1.1 101 x\r\n")
+        for i in range(4000):
+            p.sock.sendall(b"X-%d: y\r\n" % i)
+    except ConnectionError:
+        return
+    need(p.ends(), "goes on")
+
+
+def hang(p):
+    p.request()
+    need(p.ends(), "goes on")
+
+
+def hangup(p):
+    p.request()
+    p.sock.close()
+
+
+def proxy(p):
+    lines = p.head().split("\r\n")
+    need(lines[0] == "CONNECT ssmmessages.example:80 HTTP/1.1", lines[0])
+    p.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    echo(p)
+    need(p.host == "ssmmessages.example", p.host)
+
+
+def noproxy(p):
+    p.head()
+    p.sock.sendall(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+    need(p.ends(), "goes on")
+
+
+CASES = dict(echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
+             opcode=opcode, huge=huge, toolong=toolong, badtext=badtext, close=close, cut=cut,
+             silent=silent, alive=alive, slow=slow, flood=flood, gush=gush, badaccept=badaccept,
+             endless=endless, hang=hang, hangup=hangup, proxy=proxy, noproxy=noproxy, tls=echo,
+             strange=None, forbidden=answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\ndenied"),
+             broken=answers(b"HTTP/1.1 500 Oops\r\n\r\n"), ssh=answers(b"SSH-2.0-OpenSSH_9.2\r\n"),
+             garbage=answers(bytes(range(256)) * 8))
+
+
+def certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder + "/key.pem",
+                    "-out", folder + "/cert.pem"], check=True, capture_output=True)
+
+
+def main():
+    case = sys.argv[1]
+    listener = socket.create_server(("127.0.0.1", 0))
+    if case in ("tls", "strange"):
+        certificate(sys.argv[2])
+    print(listener.getsockname()[1], flush=True)
+    sock, _ = listener.accept()
+    if case in ("tls", "strange"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.load_cert_chain(sys.argv[2] + "/cert.pem", sys.argv[2] + "/key.pem")
+        try:
+            sock = context.wrap_socket(sock, server_side=True)
+        except (ssl.SSLError, ConnectionError):
+            return need(case == "strange", "no TLS")
+        need(case == "tls", "a strange certificate was taken")
+        need(sock.selected_alpn_protocol() != "h2", "HTTP/2")
+    CASES[case](Peer(sock))
+
+
+main()
