@@ -2,7 +2,6 @@
 /* The sizes of the public structs, for 64 and 32 bit: a change here breaks plugins in the field. */
 #include <ssm_plugin.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #if UINTPTR_MAX == 0xffffffffffffffff
 #define SIZE(lp64, ilp32, i386) (lp64)
@@ -11,36 +10,46 @@
 #else
 #define SIZE(lp64, ilp32, i386) (ilp32)
 #endif
-#define ROW(type, lp64, ilp32, i386) { #type, sizeof(struct type), SIZE(lp64, ilp32, i386) }
 
+/* X(struct, bytes where pointers have 64 bits, where they have 32, on i386) */
+#define STRUCTS(X) \
+	X(ssm, 16, 8, 8) \
+	X(ssm_feature, 48, 28, 28) \
+	X(ssm_action_ops, 24, 16, 16) \
+	X(ssm_topic_ops, 16, 12, 12) \
+	X(ssm_session_ops, 48, 28, 28) \
+	X(ssm_gatherer_ops, 24, 16, 16) \
+	X(ssm_service_ops, 32, 20, 20) \
+	X(ssm_identity_ops, 24, 16, 16) \
+	X(ssm_option, 32, 20, 20) \
+	X(ssm_plugin, 104, 72, 72) \
+	X(ssm_spawn, 120, 88, 88) \
+	X(ssm_end, 16, 16, 16) \
+	X(ssm_request, 96, 56, 56) \
+	X(ssm_transfer, 80, 72, 64) \
+	X(ssm_reply, 48, 28, 28) \
+	X(ssm_delivery, 48, 28, 28) \
+	X(ssm_job, 64, 48, 48) \
+	X(ssm_job_end, 40, 28, 28) \
+	X(ssm_step_run, 56, 40, 40) \
+	X(ssm_step_result, 24, 20, 20) \
+	X(ssm_watch_on, 56, 48, 44) \
+	X(ssm_session_table, 32, 20, 20) \
+	X(ssm_api, 408, 208, 208)
+
+/* The compiler checks too, so that a target can be tried whose programs do not run here. */
+#define CHECK(type, lp64, ilp32, i386) \
+	_Static_assert(sizeof(struct type) == SIZE(lp64, ilp32, i386), "struct " #type);
+STRUCTS(CHECK)
+
+#if __STDC_HOSTED__
+#include <stdio.h>
+
+#define ROW(type, lp64, ilp32, i386) { #type, sizeof(struct type), SIZE(lp64, ilp32, i386) },
 static const struct {
 	const char *name;
 	size_t is, wanted;
-} rows[] = {
-	ROW(ssm, 16, 8, 8),
-	ROW(ssm_feature, 48, 28, 28),
-	ROW(ssm_action_ops, 24, 16, 16),
-	ROW(ssm_topic_ops, 16, 12, 12),
-	ROW(ssm_session_ops, 48, 28, 28),
-	ROW(ssm_gatherer_ops, 24, 16, 16),
-	ROW(ssm_service_ops, 32, 20, 20),
-	ROW(ssm_identity_ops, 24, 16, 16),
-	ROW(ssm_option, 32, 20, 20),
-	ROW(ssm_plugin, 104, 72, 72),
-	ROW(ssm_spawn, 120, 88, 88),
-	ROW(ssm_end, 16, 16, 16),
-	ROW(ssm_request, 96, 56, 56),
-	ROW(ssm_transfer, 80, 72, 64),
-	ROW(ssm_reply, 48, 28, 28),
-	ROW(ssm_delivery, 48, 28, 28),
-	ROW(ssm_job, 64, 48, 48),
-	ROW(ssm_job_end, 40, 28, 28),
-	ROW(ssm_step_run, 56, 40, 40),
-	ROW(ssm_step_result, 24, 20, 20),
-	ROW(ssm_watch_on, 56, 48, 44),
-	ROW(ssm_session_table, 32, 20, 20),
-	ROW(ssm_api, 408, 208, 208),
-};
+} rows[] = {STRUCTS(ROW)};
 
 int
 main(void)
@@ -57,6 +66,7 @@ main(void)
 	printf("1..%zu\n", sizeof(rows) / sizeof(rows[0]));
 	return bad;
 }
+#endif
 
 /* Where the members are, for LP64 and i386: who moves one breaks plugins as much as who resizes. */
 #if UINTPTR_MAX == 0xffffffffffffffff || defined(__i386__)
