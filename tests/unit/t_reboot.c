@@ -131,7 +131,7 @@ START_TEST(test_waits)
 	ck_assert_int_eq(done(), 0);
 	reboot_running(reboot, 0);
 	spin(20000, 1, false);
-	ck_assert_int_eq(done(), 1);
+	ck_assert_int_ge(done(), 1); /* it asks again while the machine stays up */
 	ck_assert(reboot_due(reboot));
 }
 END_TEST
