@@ -117,11 +117,12 @@ job_over(struct job *j, const char *why)
 	log_info("jobs", "job '%s' is over after %lld ms%s%s", j->id,
 		 (long long)(clock_wall_ms() - j->started_ms), why ? ": " : "", why ? why : "");
 	js->running--;
+	/* Also what the plugin did not say any more may go out now. */
+	if (j->outbox)
+		outbox_pause(j->outbox, OUTBOX_RUN);
 	if (!job_has_final(j))
 		job_final_notice(j, j->cancelled ? "Cancelled" : "Failed",
 				 j->cancelled || !why ? "" : why);
-	else if (j->outbox)
-		outbox_pause(j->outbox, OUTBOX_RUN);
 	worker_free(w);
 	job_finish_if_done(j);
 	jobs_start_queued(js);

@@ -240,15 +240,21 @@ static json_t *
 op_redeliver(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
 	struct invocation *inv = invocation_of(sb, r, e);
+	struct message *msg;
 
 	(void)c;
 	if (!inv)
 		return NULL;
-	if (!inv->msg->payload) {
-		err_set(e, -ENOENT, "the payload of %s is not kept any more", inv->msg->id);
+	msg = json_bool(r, "cancel", false) ? inv->cancel : inv->msg;
+	if (!msg) {
+		err_set(e, -ENOENT, "the command was not cancelled");
 		return NULL;
 	}
-	message_queue(inv->msg);
+	if (!msg->payload) {
+		err_set(e, -ENOENT, "the payload of %s is not kept any more", msg->id);
+		return NULL;
+	}
+	message_queue(msg);
 	return done();
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One command, and a fault at each of the calls of its life by which something leaves the process.
+In the rows "cancel ..." it is the life from a running command's cancel to its end.
 
 For every N of the unfaulted trace the command is sent anew, and at the N-th call the agent, the
 host or both die, or the call fails once. Then an agent without faults goes on (after a death), the
@@ -24,7 +25,7 @@ WORKERS = int(os.environ.get("SSM_SWEEP_WORKERS", "3"))
 WITHIN = 10  # seconds from the restart to the final reply
 TRIES = 30    # until a run comes as far as the call that is wanted
 
-Row = collections.namedtuple("Row", "name who classes act code")
+Row = collections.namedtuple("Row", "name who classes act code cancel", defaults=[False])
 ROWS = [
     Row("kill agent", "agent", EFFECT, "kill", None),
     Row("kill agent behind it", "agent", EFFECT, "after", None),
@@ -40,20 +41,28 @@ ROWS = [
     Row("EMFILE host", "host", FDS, "errno", errno.EMFILE),
     Row("ENOMEM spawn agent", "agent", SPAWN, "errno", errno.ENOMEM),
     Row("ENOMEM spawn host", "host", SPAWN, "errno", errno.ENOMEM),
+    Row("cancel, kill agent", "agent", EFFECT, "kill", None, True),
+    Row("cancel, kill agent behind", "agent", EFFECT, "after", None, True),
+    Row("cancel, kill host", "host", EFFECT, "kill", None, True),
+    Row("cancel, kill both", "agent", EFFECT, "both", None, True),
+    Row("cancel, EIO agent", "agent", IO, "errno", errno.EIO, True),
+    Row("cancel, ENOSPC agent", "agent", SPACE, "errno", errno.ENOSPC, True),
 ]
 SCRIPT = 'echo "$SSM_COMMAND_ID" >>%s; echo out; echo err >&2'
+LONG_SCRIPT = 'echo "$SSM_COMMAND_ID" >>%s; (sleep 100; :) & sleep 100'
 
 
 class Run:
     """One case from the first agent to the ledgers."""
 
-    def __init__(self, case, row=None, n=0):
+    def __init__(self, case, row=None, n=0, cancel=False):
         self.case, self.sandbox, self.row, self.n = case, case.sandbox, row, n
+        self.cancel = row.cancel if row else cancel
         self.trouble = []
 
     def words(self, who):
         words = {"dir": self.case.dir}
-        if who == "agent":
+        if who == "agent" or self.cancel:
             words["trigger"] = 1
         if self.row and self.row.who == who:
             words.update(class_=self.row.classes, n=self.n, act=self.row.act, code=self.row.code)
@@ -76,9 +85,23 @@ class Run:
             raise lab.Trouble("the agent does not poll: " + read(case.work + "/agent.log"))
         self.sandbox.ask("wait-node", polls=0, pings=pings + 1, timeout_ms=20000)
         time.sleep(0.03 * lab.SLOW)
+        if self.cancel:
+            self.begin_cancel()
+            return
         open(case.dir + "/trigger", "w").close()
         self.command = case.queue(SCRIPT % case.oracle)
         self.message = self.status()["message"]
+
+    def begin_cancel(self):
+        case = self.case
+        self.command = case.queue(LONG_SCRIPT % case.oracle)
+        self.message = self.status()["message"]
+        if not wait_for("start", 20, lambda: read(case.oracle)):
+            raise lab.Trouble("the command does not start: " + read(case.work + "/agent.log"))
+        # What was written for the start has been written.
+        time.sleep(0.05 * lab.SLOW)
+        open(case.dir + "/trigger", "w").close()
+        self.sandbox.ask("cancel", command=self.command)
 
     def first_life(self):
         """To the final reply, or to the death of the agent."""
@@ -97,13 +120,14 @@ class Run:
             return
         self.trouble.append("the agent ended with %s" % status)
 
-    def message_state(self):
-        return self.sandbox.ask("message-state", message=self.message)["state"]
+    def is_unread(self, message):
+        return self.sandbox.ask("message-state", message=message)["state"] in \
+            ("queued", "in-flight")
 
-    def deliver_again(self, why):
-        self.sandbox.ask("redeliver", command=self.command)
-        if not wait_for("acknowledged", WITHIN, lambda: self.message_state() not in
-                        ("queued", "in-flight")):
+    def deliver_again(self, why, cancel=False):
+        self.sandbox.ask("redeliver", command=self.command, cancel=cancel)
+        message = self.status()["cancel_message"] if cancel else self.message
+        if not wait_for("acknowledged", WITHIN, lambda: not self.is_unread(message)):
             self.trouble.append("not acknowledged when delivered again (%s)" % why)
 
     def length(self, row):
@@ -125,14 +149,24 @@ class Run:
             if not case.wait_poll():
                 self.trouble.append("the agent does not start again")
                 return
-        if self.message_state() in ("queued", "in-flight"):
+        if self.is_unread(self.message):
             self.deliver_again("its time of being invisible is over")
+        if self.cancel and self.is_unread(self.status()["cancel_message"]):
+            self.deliver_again("the cancel, whose time of being invisible is over", True)
         if not wait_for("final", WITHIN, self.is_final):
             self.trouble.append("no final reply within %d s" % WITHIN)
         self.took = time.monotonic() - begun
+        if self.cancel:
+            self.check_nothing_left()
         self.deliver_again("after the final reply")
         time.sleep(0.02)
         self.note_end(case.stop())
+
+    def check_nothing_left(self):
+        """The final reply comes when nothing of the command runs; a host may still be on its way out."""
+        left = self.case.leftovers(b"SSM_COMMAND_ID=")
+        if left:
+            self.trouble.append("%d processes of the command outlive its final reply" % len(left))
 
     def ledgers(self):
         """Starts, final replies by id, replies of other ids behind the first final one."""
@@ -147,7 +181,7 @@ class Run:
         shown = self.status()
         self.late += shown["replies_after_final"]
         self.final = shown["status"]
-        if self.final == "Success" and self.starts != 1:
+        if self.final == "Success" and (self.starts != 1 or self.cancel):
             self.trouble.append("Success, and the script ran %d times" % self.starts)
         if self.late:
             self.trouble.append("%d replies behind the final one" % self.late)
@@ -182,12 +216,12 @@ class Bench(lab.Bench):
         self.free.put(sandbox)
         return case.root
 
-    def run(self, row=None, n=0):
+    def run(self, row=None, n=0, cancel=False):
         sandbox = self.free.get()
         name = "%s/%s-%d-%.6f" % (self.work, row.name.replace(" ", "-").replace("'", "")
                                   if row else "trace", n, time.monotonic())
         case = Case(name, sandbox, self.template)
-        run = Run(case, row, n)
+        run = Run(case, row, n, cancel)
         sandbox.requests()
         try:
             run.go()
@@ -267,24 +301,28 @@ def table(rows):
                 sum(r[3] for r in rows), sum(r[4] for r in rows), ""))
 
 
-def measure(bench, pool):
+def measure(bench, pool, cancel):
     """The unfaulted run with the fewest calls, at the load of the others: each of its numbers can be
     reached."""
-    runs = list(pool.map(lambda _: bench.run(), range(lab.UNFAULTED)))
-    good = [r for r in runs if not r.trouble and r.final == "Success" and len(r.finals) == 1]
-    ok(len(good) == len(runs), "the unfaulted run: one start, one final reply")
+    runs = list(pool.map(lambda _: bench.run(cancel=cancel), range(lab.UNFAULTED)))
+    final = "Cancelled" if cancel else "Success"
+    good = [r for r in runs if not r.trouble and r.final == final and len(r.finals) == 1]
+    ok(len(good) == len(runs), "the unfaulted %s: one start, one final reply" %
+       ("cancel" if cancel else "run"))
     for r in runs:
         for text in r.trouble:
             say("# " + text)
     return {who: min((r.traces[who] for r in runs), key=len) for who in ("agent", "host")}
 
 
-def sweep(bench, traces, pool):
-    rows = []
+def sweep(bench, pool):
+    rows, traces = [], {}
     for number, row in enumerate(ROWS):
         if not wanted(row):
             continue
-        calls = [c for c in traces[row.who] if c[0] & row.classes]
+        if row.cancel not in traces:
+            traces[row.cancel] = measure(bench, pool, row.cancel)
+        calls = [c for c in traces[row.cancel][row.who] if c[0] & row.classes]
         plan = numbers(len(calls), number)
         runs = list(pool.map(lambda n, row=row: bench.run_until_injected(row, n), plan))
         count = lab.owed(len(calls), [r.length(row) for r in runs if not r.note and not r.trouble])
@@ -297,7 +335,7 @@ def main():
     bench = Bench()
     try:
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-            sweep(bench, measure(bench, pool), pool)
+            sweep(bench, pool)
     finally:
         bench.close(keep=os.environ.get("SSM_SWEEP_KEEP"))
     lab.done_testing()

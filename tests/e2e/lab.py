@@ -235,8 +235,9 @@ class Case:
     def injected(self, who):
         return read("%s/%s.injected" % (self.dir, who)).replace(self.work, "").strip()
 
-    def leftovers(self):
-        """Hosts and scripts of this case that are still there."""
+    def leftovers(self, having=b""):
+        """Hosts and scripts of this case that are still there; those that have this in their words or
+        environment."""
         found = []
         mark = os.fsencode(self.work)
         for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -245,7 +246,9 @@ class Case:
                     words = f.read()
                 with open("/proc/%s/environ" % pid, "rb") as f:
                     words += f.read()
-                if mark in words or mark in os.fsencode(os.readlink("/proc/%s/cwd" % pid)):
+                if having in words and (
+                        mark in words or
+                        mark in os.fsencode(os.readlink("/proc/%s/cwd" % pid))):
                     found.append(int(pid))
             except OSError:
                 pass

@@ -416,6 +416,19 @@ START_TEST(test_cancel_ignored)
 }
 END_TEST
 
+/* One that answered the cancel in part and then died: what it did not say is said for it. */
+START_TEST(test_cancel_crash)
+{
+	command(1, "cancel reply:part stored crash");
+	until_running(1);
+	until_sent(1, 'r', 1);
+	cancel(2, 1);
+	until_idle();
+	ck_assert_uint_eq(count(1, 'r'), 3);
+	ck_assert(says(last_reply(1), "\"notice\":\"Cancelled\""));
+}
+END_TEST
+
 START_TEST(test_cancel_before_go)
 {
 	command(1, "noready");
@@ -615,6 +628,7 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_cancel_foretold_48h);
 	tcase_add_test(t, test_cancel_running);
 	tcase_add_test(t, test_cancel_ignored);
+	tcase_add_test(t, test_cancel_crash);
 	tcase_add_test(t, test_cancel_before_go);
 	tcase_add_test(t, test_cancel_too_late);
 	tcase_add_test(t, test_reply_again);
