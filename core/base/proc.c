@@ -201,7 +201,8 @@ can_spawn(const struct plan *p)
 #ifdef NO_SPAWN_CHDIR
 	return false;
 #else
-	return !p->change_user && !p->spec->cgroup_procs && !p->spec->controlling_tty;
+	return !p->change_user && !p->spec->cgroup_procs && !p->spec->controlling_tty &&
+		!p->spec->tty;
 #endif
 }
 
@@ -415,6 +416,31 @@ child_user(const struct plan *p)
 	return p->change_user ? change_user(p->spec->user) : 0;
 }
 
+/* Programs open their terminal by its name: it has to be the user's. */
+static int
+child_tty(const struct plan *p)
+{
+	const struct proc_spec *s = p->spec;
+	int fd, code = 0;
+
+	if (s->controlling_tty)
+		return ioctl(0, TIOCSCTTY, 0) < 0 ? errno : 0;
+	if (!s->tty)
+		return 0;
+	fd = open(s->tty, O_RDWR); /* above 2: those are taken */
+	if (fd < 0)
+		return errno;
+	if (ioctl(fd, TIOCSCTTY, 0) < 0)
+		code = errno;
+	if (code == 0 && p->change_user && fchown(fd, s->user->uid, (gid_t)-1) < 0)
+		code = errno;
+	for (int to = 0; to <= 2 && code == 0; to++)
+		if (!is_target(s, to) && dup2(fd, to) < 0)
+			code = errno;
+	close(fd);
+	return code;
+}
+
 int
 proc_become(const struct proc_user *u, struct err *e)
 {
@@ -450,8 +476,8 @@ child_steps(const struct plan *p)
 		f = (struct failure){ STAGE_CGROUP, child_cgroup(p) };
 	if (f.code == 0)
 		f = (struct failure){ STAGE_FDS, child_fds(p) };
-	if (f.code == 0 && p->spec->controlling_tty)
-		f = (struct failure){ STAGE_TTY, ioctl(0, TIOCSCTTY, 0) < 0 ? errno : 0 };
+	if (f.code == 0)
+		f = (struct failure){ STAGE_TTY, child_tty(p) };
 	if (f.code == 0)
 		f = (struct failure){ STAGE_USER, child_user(p) };
 	if (f.code == 0)

@@ -25,6 +25,9 @@ struct proc_spec {
 	bool new_session;	  /* setsid() */
 	bool new_group;		  /* setpgid(0, 0) */
 	bool controlling_tty;	  /* with new_session: TIOCSCTTY on fd 0 */
+	/* With new_session: opened in the child, it becomes the session's terminal, USER's own, and
+	 * those of 0 to 2 that FDS does not set. NULL: none. */
+	const char *tty;
 	const char *cgroup_procs; /* write "0" there between fork and exec; NULL: none */
 	/* Another user: NULL user keeps ours. Looked up before by proc_lookup_user(). */
 	const struct proc_user *user;

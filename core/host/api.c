@@ -379,7 +379,7 @@ api_has(struct ssm *S, const char *capability)
 {
 	const struct host *h = host_instance(S)->host;
 
-	if (strcmp(capability, "spawn") == 0)
+	if (strcmp(capability, "spawn") == 0 || strcmp(capability, "pty") == 0)
 		return 1;
 	if (strcmp(capability, "watch") == 0)
 		return h->event_driven;
@@ -435,13 +435,6 @@ nothing(struct ssm *S, const char *what)
 {
 	return ssm_fail(S, -ENOSYS, "%s is for a kind of feature that this host does not run",
 			what);
-}
-
-static int32_t
-no_child_resize(struct ssm *S, struct ssm_watch *w, uint32_t cols, uint32_t rows)
-{
-	(void)w, (void)cols, (void)rows;
-	return nothing(S, "child_resize");
 }
 
 static int32_t
@@ -535,7 +528,7 @@ static const struct ssm_api table = {
 	.deliver_start = api_deliver_start,
 	.job_launch = api_job_launch,
 	.child_signal = api_child_signal,
-	.child_resize = no_child_resize,
+	.child_resize = api_child_resize,
 	.step_str = step_str,
 	.step_json = step_json,
 	.step_write = step_write,

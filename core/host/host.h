@@ -151,6 +151,7 @@ void api_watch_end(struct ssm *S, struct ssm_watch *w);
 int32_t api_spawn_start(struct ssm *S, const struct ssm_spawn *spawn, ssm_end_fn *end, void *arg,
 			struct ssm_watch **ret);
 int32_t api_child_signal(struct ssm *S, struct ssm_watch *w, int32_t sig);
+int32_t api_child_resize(struct ssm *S, struct ssm_watch *w, uint32_t cols, uint32_t rows);
 void watches_free(struct host *h);
 
 /* service.c: serves until *STOP or the agent is away; 0 or why it failed. */

@@ -19,6 +19,7 @@
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/host/host.h"
+#include "core/host/pty.h"
 #include "core/host/rundown.h"
 #include "core/host/runchild.h"
 #include "core/host/sink.h"
@@ -50,6 +51,7 @@ struct run {
 	pid_t pid;
 	int status, why; /* SSM_END_TIMEOUT or SSM_END_CANCEL once it was asked to end */
 	struct stream out, err;
+	struct pty *pty; /* or NULL */
 	int stdin_fd;
 	char *stdin_data; /* a copy */
 	const char *stdin_at;
@@ -57,6 +59,7 @@ struct run {
 	struct event *stdin_event, *deadline, *grace, *drain, *finish, *sweep;
 	struct rundown rundown;
 	bool exited;
+	bool drained;	    /* the time for the rest of the output is over */
 	bool settled;	    /* of what it started nothing is left that has to go */
 	int64_t give_up_ms; /* 0: the grace is not over */
 	unsigned nobody;    /* looks in a row that found none */
@@ -89,14 +92,55 @@ close_stream(struct stream *s)
 	check_done(s->run);
 }
 
+/* What output_fn did not take yet is waited for, however long. */
+static void
+check_drained(struct run *r)
+{
+	if (r->drained && !r->out.sink.stopped && !r->err.sink.stopped)
+		event_active(r->finish, EV_TIMEOUT, 0);
+}
+
+static void
+take_output(struct stream *s)
+{
+	int n = sink_take(&s->sink, s->fd);
+
+	if (n <= 0)
+		close_stream(s);
+	else if (n == SINK_STOPPED)
+		event_del(s->event);
+}
+
 static void
 on_output(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 
+	(void)fd;
 	(void)what;
-	if (sink_take(&s->sink, fd) <= 0)
-		close_stream(s);
+	take_output(s);
+	check_drained(s->run);
+}
+
+static void
+stream_flow(struct stream *s, bool on)
+{
+	s->sink.stopped = !on;
+	if (s->fd < 0)
+		return;
+	if (!on) {
+		event_del(s->event);
+		return;
+	}
+	event_add(s->event, NULL);
+	event_active(s->event, EV_READ, 0); /* what was held needs no new output */
+}
+
+void
+run_flow(struct run *r, bool on)
+{
+	stream_flow(&r->out, on);
+	stream_flow(&r->err, on);
 }
 
 static int
@@ -105,9 +149,13 @@ to_plugin(void *arg, const void *data, size_t len)
 	struct stream *s = arg;
 	const struct ssm_spawn *spec = &s->run->spec;
 
+	int32_t r;
+
 	if (!spec->output_fn) /* it no longer wants to know */
 		return 0;
-	return spec->output_fn(&s->run->owner->ssm, s->number, data, len, spec->output_arg);
+	r = spec->output_fn(&s->run->owner->ssm, s->number, data, len, spec->output_arg);
+	/* Who waits in spawn() cannot say that it goes on. */
+	return r == -EAGAIN && !s->run->host->event_driven ? -EPIPE : r;
 }
 
 static int
@@ -142,21 +190,25 @@ aim_sink(struct stream *s, uint32_t flag, int fd, struct err *e)
 	return 0;
 }
 
+static void
+watch_stream(struct stream *s, int fd)
+{
+	s->fd = fd;
+	s->event = event_new(s->run->host->base, fd, EV_READ | EV_PERSIST, on_output, s);
+	event_add(s->event, NULL);
+}
+
 static int
-open_stream(struct run *r, struct stream *s, int32_t number, int *ret_child_fd, struct err *e)
+open_stream(struct stream *s, int *ret_child_fd, struct err *e)
 {
 	int fds[2];
 
-	s->run = r;
-	s->number = number;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_set(e, -errno, "cannot make a pipe: %m");
 	fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
 	fs_set_nonblock(fds[0], true);
-	s->fd = fds[0];
 	*ret_child_fd = fds[1];
-	s->event = event_new(r->host->base, s->fd, EV_READ | EV_PERSIST, on_output, s);
-	event_add(s->event, NULL);
+	watch_stream(s, fds[0]);
 	return 0;
 }
 
@@ -289,11 +341,12 @@ on_drained(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	r->drained = true;
 	if (r->out.fd >= 0)
-		sink_take(&r->out.sink, r->out.fd);
+		take_output(&r->out);
 	if (r->err.fd >= 0)
-		sink_take(&r->err.sink, r->err.fd);
-	event_active(r->finish, EV_TIMEOUT, 0);
+		take_output(&r->err);
+	check_drained(r);
 }
 
 static void
@@ -317,6 +370,8 @@ ask_to_end(struct run *r, int why)
 		return;
 	r->why = why;
 	(void)rundown_signal(&r->rundown, is_alone(r), SIGTERM);
+	if (r->pty) /* a shell at a terminal minds only that */
+		(void)rundown_signal(&r->rundown, is_alone(r), SIGHUP);
 	arm(r->grace, r->spec.grace_ms > 0 ? r->spec.grace_ms : r->host->grace_ms);
 }
 
@@ -391,7 +446,7 @@ command_group(const struct host *h)
 static int
 start(struct run *r, const int *fds, struct err *e)
 {
-	struct proc_fd map[] = {{fds[0], 0}, {fds[1], 1}, {fds[2], 2}};
+	struct proc_fd map[3];
 	autostrv char **envp = environment(r);
 	autostrv char **argv = NULL;
 	struct proc_user user;
@@ -400,12 +455,16 @@ start(struct run *r, const int *fds, struct err *e)
 		.envp = envp,
 		.cwd = r->spec.cwd ? r->spec.cwd : host_info(r->host, "work-dir"),
 		.fds = map,
-		.fd_count = NELEMS(map),
 		.search = (r->spec.flags & SSM_SPAWN_SEARCH) != 0,
-		.new_group = true,
+		.new_group = !r->pty,
+		.new_session = r->pty != NULL,
+		.tty = r->pty ? pty_path(r->pty) : NULL,
 	};
 	int res = 0;
 
+	for (int to = 0; to < 3; to++)
+		if (fds[to] >= 0)
+			map[spec.fd_count++] = (struct proc_fd){fds[to], to};
 	for (const char *const *a = r->spec.argv; *a; a++)
 		strv_add(&argv, *a);
 	if (r->spec.flags & SSM_SPAWN_LOGIN) {
@@ -455,15 +514,55 @@ make_timers(struct run *r)
 }
 
 static int
-open_all(struct run *r, struct err *e)
+open_pipes(struct run *r, int fds[3], struct err *e)
 {
-	int fds[3] = {-1, -1, -1};
 	int res = open_stdin(r, &fds[0], e);
 
 	if (res == 0)
-		res = open_stream(r, &r->out, SSM_STDOUT, &fds[1], e);
+		res = open_stream(&r->out, &fds[1], e);
 	if (res == 0)
-		res = open_stream(r, &r->err, SSM_STDERR, &fds[2], e);
+		res = open_stream(&r->err, &fds[2], e);
+	return res;
+}
+
+/* What is not split is the program's own to open. */
+static int
+open_terminal(struct run *r, int fds[3], struct err *e)
+{
+	int fd;
+
+	r->pty = pty_new(r->host->base, r->spec.cols, r->spec.rows, e);
+	fd = r->pty ? pty_reader(r->pty) : e->code;
+	if (fd < 0)
+		return r->pty ? err_set(e, fd, "no descriptor for a terminal is left") : fd;
+	watch_stream(&r->out, fd);
+	return r->spec.flags & SSM_SPAWN_SPLIT ? open_stream(&r->err, &fds[2], e) : 0;
+}
+
+static int
+start_typing(struct run *r, struct err *e)
+{
+	bool from_fd = (r->spec.flags & SSM_SPAWN_STDIN_FD) != 0;
+
+	if (!r->pty)
+		return 0;
+	return pty_type(r->pty, r->spec.stdin_data, r->spec.stdin_data ? r->spec.stdin_len : 0,
+			from_fd ? r->spec.stdin_fd : -1, e);
+}
+
+static int
+open_all(struct run *r, struct err *e)
+{
+	int fds[3] = {-1, -1, -1};
+	int res;
+
+	r->out.run = r->err.run = r;
+	r->out.number = SSM_STDOUT;
+	r->err.number = SSM_STDERR;
+	if (r->spec.flags & SSM_SPAWN_PTY)
+		res = open_terminal(r, fds, e);
+	else
+		res = open_pipes(r, fds, e);
 	if (res == 0)
 		res = aim_sink(&r->out, SSM_SPAWN_STDOUT_FD, r->spec.stdout_fd, e);
 	if (res == 0)
@@ -472,6 +571,8 @@ open_all(struct run *r, struct err *e)
 		make_timers(r);
 		res = start(r, fds, e);
 	}
+	if (res == 0)
+		res = start_typing(r, e);
 	for (size_t i = 0; i < NELEMS(fds); i++)
 		mem_cleanup_fd(&fds[i]);
 	return res;
@@ -495,6 +596,9 @@ run_free(struct run *r)
 	drop_event(&r->finish);
 	drop_event(&r->sweep);
 	rundown_done(&r->rundown);
+	pty_free(r->pty);
+	sink_done(&r->out.sink);
+	sink_done(&r->err.sink);
 	mem_cleanup_fd(&r->out.fd);
 	mem_cleanup_fd(&r->err.fd);
 	mem_cleanup_fd(&r->out.own_fd);
@@ -528,8 +632,8 @@ check_spec(struct ssm *S, const struct ssm_spawn *s)
 {
 	if (!s || s->size < offsetof(struct ssm_spawn, stdin_fd) || !s->argv || !s->argv[0])
 		return ssm_fail(S, -EINVAL, "spawn needs a size and a program");
-	if (s->flags & SSM_SPAWN_PTY)
-		return ssm_fail(S, -ENOSYS, "this host has no terminals (has(\"pty\") says so)");
+	if ((s->flags & (SSM_SPAWN_PTY | SSM_SPAWN_SPLIT)) == SSM_SPAWN_SPLIT)
+		return ssm_fail(S, -EINVAL, "SSM_SPAWN_SPLIT needs SSM_SPAWN_PTY");
 	return 0;
 }
 
@@ -566,6 +670,7 @@ run_abandon(struct run *r)
 {
 	r->end = NULL;
 	r->spec.output_fn = NULL;
+	run_flow(r, true);
 	ask_to_end(r, SSM_END_CANCEL);
 }
 
@@ -573,6 +678,12 @@ int32_t
 run_signal(const struct run *r, int32_t sig)
 {
 	return r->exited || kill(r->pid, sig) < 0 ? -ESRCH : 0;
+}
+
+int32_t
+run_resize(const struct run *r, uint32_t cols, uint32_t rows)
+{
+	return r->pty ? pty_resize(r->pty, cols, rows) : -EINVAL;
 }
 
 struct waiting {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,6 +73,29 @@ put_tail(struct sink *s, const char *data, size_t len)
 	}
 }
 
+/* Whether it was taken. */
+static bool
+tell(struct sink *s, const char *data, size_t len)
+{
+	int r = s->fn && !s->failed ? s->fn(s->arg, data, len) : 0;
+
+	if (r == -EAGAIN) {
+		s->stopped = true;
+		return false;
+	}
+	note_failure(s, r);
+	s->total += len;
+	return true;
+}
+
+void
+sink_done(struct sink *s)
+{
+	free(s->held);
+	s->held = NULL;
+	s->held_len = 0;
+}
+
 static void
 put(struct sink *s, const char *data, size_t len)
 {
@@ -79,9 +103,10 @@ put(struct sink *s, const char *data, size_t len)
 	size_t n = s->max && s->total >= head_bytes(s) ? 0 : len;
 
 	if (s->fd < 0) {
-		if (s->fn && !s->failed)
-			note_failure(s, s->fn(s->arg, data, len));
-		s->total += len;
+		if (tell(s, data, len))
+			return;
+		s->held = xmemdup(data, len);
+		s->held_len = len;
 		return;
 	}
 	if (s->max && n > room)
@@ -134,7 +159,9 @@ copy_piece(struct sink *s, int pipe_fd)
 int
 sink_take(struct sink *s, int pipe_fd)
 {
-	for (int i = 0; i < PIECES_AT_ONCE; i++) {
+	if (s->held && !s->stopped && tell(s, s->held, s->held_len))
+		sink_done(s);
+	for (int i = 0; i < PIECES_AT_ONCE && !s->stopped; i++) {
 		ssize_t n = can_splice(s) ? splice_piece(s, pipe_fd) : copy_piece(s, pipe_fd);
 
 		if (n == -EINTR)
@@ -150,7 +177,7 @@ sink_take(struct sink *s, int pipe_fd)
 		else if (n <= 0)
 			return (int)n;
 	}
-	return 1;
+	return s->stopped ? SINK_STOPPED : 1;
 }
 
 /* Swap the N bytes at A with the N bytes that end at B_END, each mirrored. */

@@ -149,8 +149,12 @@ api_watch(struct ssm *S, const struct ssm_watch_on *on, struct ssm_watch **ret)
 int32_t
 api_watch_set(struct ssm *S, struct ssm_watch *w, uint32_t events)
 {
+	if (w->run) {
+		run_flow(w->run, (events & SSM_READ) != 0);
+		return 0;
+	}
 	if (!w->on.fd_fn)
-		return ssm_fail(S, -EINVAL, "this watch is not one of a descriptor");
+		return ssm_fail(S, -EINVAL, "this watch is neither a descriptor's nor a program's");
 	/* Not freed under its own callback: the event is only renewed. */
 	return set_events(w, events);
 }
@@ -196,6 +200,14 @@ api_child_signal(struct ssm *S, struct ssm_watch *w, int32_t sig)
 	if (!w || !w->run)
 		return ssm_fail(S, -EINVAL, "this watch is not one of a program");
 	return run_signal(w->run, sig);
+}
+
+int32_t
+api_child_resize(struct ssm *S, struct ssm_watch *w, uint32_t cols, uint32_t rows)
+{
+	int32_t r = w && w->run ? run_resize(w->run, cols, rows) : -EINVAL;
+
+	return r < 0 ? ssm_fail(S, r, "this watch is not one of a program at a terminal") : 0;
 }
 
 /* -------------------------------------------------------------- answers */

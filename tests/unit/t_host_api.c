@@ -531,6 +531,22 @@ START_TEST(t_service)
 }
 END_TEST
 
+/* Output that the plugin does not take is not read, and nothing of it is lost; a new size. */
+START_TEST(t_terminal)
+{
+	autojson json_t *m = NULL;
+
+	agentpeer_start(&peer, "probe", SERVICE, "probe:terminal", "", NULL);
+	agentpeer_ready_go(&peer);
+	m = expect_request("call");
+	agentpeer_answer(&peer, m, json_pack("{s:i,s:i}", "code", 0, "status", 204));
+	wait_for_line("probe: pty=1\n");
+	wait_for_line("probe: terminal r=0 how=0 code=6 bytes=128905 size=65535 100 pieces=1\n");
+	agentpeer_send(&peer, json_pack("{s:s}", "t", "cancel"));
+	expect_end(0, NULL);
+}
+END_TEST
+
 /* It cannot outlive its agent. */
 START_TEST(t_service_without_agent)
 {
@@ -575,6 +591,7 @@ main(void)
 	tcase_add_test(tc, t_away_without_folder);
 	tcase_add_test(tc, t_service);
 	tcase_add_test(tc, t_service_without_agent);
+	tcase_add_test(tc, t_terminal);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

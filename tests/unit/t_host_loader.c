@@ -118,7 +118,7 @@ START_TEST(t_describe)
 	ck_assert_str_eq(json_str(d, "version", ""), "1.2");
 	ck_assert_str_eq(json_str(d, "license", ""), "Apache-2.0");
 	ck_assert_str_eq(json_str(d, "summary", ""), "Does what it is told");
-	ck_assert_uint_eq(json_array_size(json_object_get(d, "features")), 7);
+	ck_assert_uint_eq(json_array_size(json_object_get(d, "features")), 8);
 	ck_assert_int_eq(json_int(topic, "kind", 0), 2);
 	ck_assert_str_eq(json_str(topic, "name", ""), "probe.");
 	ck_assert_str_eq(json_str(topic, "needs", ""), "?service=mgs action=need:end");

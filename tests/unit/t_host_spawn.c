@@ -2,6 +2,7 @@
 /* Programs that a plugin runs in the real host: output, environment, ends, cancel, memory. */
 #include <check.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@
 #include "tests/unit/suite.h"
 
 #define ACTION 1
-#define PTY 8 /* SSM_SPAWN_PTY */
+#define PTY 8 /* SSM_SPAWN_PTY and so on */
+#define SPLIT 16
+#define LOGIN 32
 #define SEARCH 64
 
 static struct agentpeer peer;
@@ -132,9 +135,9 @@ START_TEST(t_cannot_start)
 	agentpeer_done(&peer);
 	teardown();
 	setup();
-	start(json_pack("{s:i}", "flags", PTY), NULL);
+	start(json_pack("{s:i}", "flags", SPLIT), NULL);
 	finish();
-	ck_assert_ptr_nonnull(strstr(json_str(end, "error", ""), "no terminals"));
+	ck_assert_ptr_nonnull(strstr(json_str(end, "error", ""), "SSM_SPAWN_SPLIT"));
 	teardown();
 	setup();
 	start(json_pack("{s:s}", "run_as", "no such user"), NULL);
@@ -282,6 +285,102 @@ START_TEST(t_output_function)
 }
 END_TEST
 
+/* Its own, of the size that was asked for, with a session of its own behind it. */
+START_TEST(t_terminal)
+{
+	start(json_pack("{s:s,s:i,s:i,s:i}", "sh",
+			"test -t 0 && test -t 1 && test -t 2 && stty size && tty && "
+			": </dev/tty && stty -a | grep -o ' iutf8'; echo err >&2; "
+			"test $(cut -d' ' -f6 /proc/$$/stat) = $$; exit $?",
+			"flags", PTY, "cols", 120, "rows", 40),
+	      NULL);
+	finish();
+	expect_end(0, 0);
+	ck_assert_int_eq(strncmp(out, "40 120\r\n/dev/pts/", 17), 0);
+	ck_assert_ptr_nonnull(strstr(out, "\r\n iutf8\r\nerr\r\n"));
+	ck_assert_str_eq(err, "how=0 code=0 left=0 out=0 err=0\n");
+}
+END_TEST
+
+START_TEST(t_terminal_split)
+{
+	start(json_pack("{s:s,s:i}", "sh",
+			"test -t 1 && ! test -t 2 && echo out; echo err >&2", "flags", PTY | SPLIT),
+	      NULL);
+	finish();
+	ck_assert_str_eq(out, "out\r\n");
+	ck_assert_str_eq(err, "err\nhow=0 code=0 left=0 out=0 err=0\n");
+}
+END_TEST
+
+START_TEST(t_login)
+{
+	start(json_pack("{s:s,s:i}", "sh", "cat /proc/$$/cmdline | tr '\\0' ' '", "flags", LOGIN),
+	      NULL);
+	finish();
+	ck_assert_int_eq(strncmp(out, "-sh -c cat", 10), 0);
+}
+END_TEST
+
+/* First the data, then what comes by the descriptor; its end is not the terminal's. */
+START_TEST(t_typing)
+{
+	start(json_pack("{s:s,s:i,s:s,s:s}", "sh",
+			"stty -echo; read a; read b; echo $a $b; read -t 1 c || echo none", "flags",
+			PTY, "stdin", "one\n", "pipe", "two\n"),
+	      NULL);
+	finish();
+	ck_assert_ptr_nonnull(strstr(out, "one two\r\n"));
+}
+END_TEST
+
+START_TEST(t_interrupt_by_typing)
+{
+	start(json_pack("{s:s,s:i,s:s}", "sh", "trap 'exit 7' INT; sleep 60; exit 1", "flags", PTY,
+			"stdin", "\3"),
+	      NULL);
+	finish();
+	expect_end(1, 7);
+}
+END_TEST
+
+START_TEST(t_large_output_of_a_terminal)
+{
+	start(json_pack("{s:s,s:i,s:i}", "sh", "seq 1 100000", "flags", PTY, "count", 1), NULL);
+	finish();
+	ck_assert_str_eq(err, "how=0 code=0 left=0 out=688895 err=0\n");
+}
+END_TEST
+
+/* A shell at a terminal minds no TERM. */
+START_TEST(t_hang_up)
+{
+	int64_t began = clock_mono_ms();
+
+	start(json_pack("{s:s,s:i,s:i,s:i}", "sh",
+			"trap '' TERM; trap 'exit 4' HUP; while :; do sleep 0.1; done", "flags",
+			PTY, "timeout_ms", 300, "grace_ms", 60000),
+	      NULL);
+	finish();
+	expect_end(2, 4);
+	ck_assert_int_lt(clock_mono_ms() - began, 50000);
+}
+END_TEST
+
+/* Programs open it by its name, so it is theirs. Only root can become somebody else. */
+START_TEST(t_terminal_of_another_user)
+{
+	start(json_pack("{s:s,s:i,s:s,s:s}", "sh", "stat -c %U $(tty); : </dev/tty && id -un",
+			"flags", PTY, "cwd", "/", "run_as",
+			geteuid() == 0 ? "nobody" : getpwuid(geteuid())->pw_name),
+	      NULL);
+	finish();
+	expect_end(0, 0);
+	if (geteuid() == 0)
+		ck_assert_str_eq(out, "nobody\r\nnobody\r\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -304,6 +403,14 @@ main(void)
 	tcase_add_test(tc, t_large_output_in_flat_memory);
 	tcase_add_test(tc, t_max_output);
 	tcase_add_test(tc, t_output_function);
+	tcase_add_test(tc, t_terminal);
+	tcase_add_test(tc, t_terminal_split);
+	tcase_add_test(tc, t_login);
+	tcase_add_test(tc, t_typing);
+	tcase_add_test(tc, t_interrupt_by_typing);
+	tcase_add_test(tc, t_large_output_of_a_terminal);
+	tcase_add_test(tc, t_hang_up);
+	tcase_add_test(tc, t_terminal_of_another_user);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

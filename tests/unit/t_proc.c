@@ -388,6 +388,26 @@ START_TEST(test_terminal)
 }
 END_TEST
 
+START_TEST(test_own_terminal)
+{
+	struct proc_spec s = { .path = SH, .new_session = true };
+	autofree char *out = NULL, *want = NULL;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	ck_assert_int_ge(master, 0);
+	ck_assert_int_eq(unlockpt(master), 0);
+	want = xasprintf("%s\nyes\n", ptsname(master));
+	s.tty = ptsname(master);
+	out = output_of(s, "tty; : </dev/tty && test -t 2 && echo yes");
+	ck_assert_str_eq(out, want);
+	close(master);
+	s.tty = "/nonexistent";
+	fails(s, 0, -ENOENT, "terminal");
+	s.tty = "/dev/null";
+	fails(s, 0, -ENOTTY, "terminal");
+}
+END_TEST
+
 START_TEST(test_user)
 {
 	struct passwd *pw = getpwuid(geteuid());
@@ -549,6 +569,7 @@ add_spawn_tests(TCase *t)
 	tcase_add_test(t, test_fork_failures);
 	tcase_add_test(t, test_cgroup_gets_a_zero);
 	tcase_add_test(t, test_terminal);
+	tcase_add_test(t, test_own_terminal);
 	tcase_add_test(t, test_user);
 	tcase_add_test(t, test_other_user);
 }

@@ -71,18 +71,33 @@ run_spawn(struct ssm *S, struct ssm_step *step)
 		.stdin_data = data,
 		.stdin_len = data ? strlen(data) : 0,
 		.run_as = S->api->step_str(S, step, "/run_as", NULL),
+		.cwd = S->api->step_str(S, step, "/cwd", NULL),
 		.flags = (uint32_t)number(S, step, "/flags"),
+		.cols = (uint32_t)number(S, step, "/cols"),
+		.rows = (uint32_t)number(S, step, "/rows"),
 		.output_arg = counts,
 	};
 	struct ssm_end end = {.size = sizeof(end)};
 	struct report report = {.len = 0};
+	int fds[2] = {-1, -1};
 	int32_t r;
 
+	if (S->api->step_str(S, step, "/pipe", NULL)) { /* as stdin_fd */
+		const char *text = S->api->step_str(S, step, "/pipe", NULL);
+
+		if (pipe2(fds, O_CLOEXEC) < 0 || write(fds[1], text, strlen(text)) < 0)
+			return -errno;
+		close(fds[1]);
+		cmd.stdin_fd = fds[0];
+		cmd.flags |= SSM_SPAWN_STDIN_FD;
+	}
 	if (S->api->step_str(S, step, "/program", NULL))
 		argv[0] = S->api->step_str(S, step, "/program", NULL);
 	if (number(S, step, "/count"))
 		cmd.output_fn = count_output;
 	r = S->api->spawn(S, &cmd, &end);
+	if (fds[0] >= 0)
+		close(fds[0]);
 	if (r < 0)
 		return r;
 	tell(&report, "how=%d code=%d left=%d out=%zu err=%zu\n", end.how, end.code, end.left,
@@ -439,6 +454,85 @@ stop(struct ssm *S, struct ssm_service *service)
 	ssm_log(S, SSM_INFO, "stopped");
 }
 
+/* ------------------------------------------- a service with a terminal */
+
+#define TERMINAL_BYTES 128894 /* of "seq 1 20000" with a CR before each LF */
+
+static struct {
+	struct ssm_watch *child;
+	size_t len;
+	char last[16];
+	int32_t refused, pieces;
+} terminal;
+
+static int32_t
+on_time_to_read(struct ssm *S, struct ssm_watch *w, void *arg)
+{
+	(void)w;
+	(void)arg;
+	return terminal.child ? S->api->watch_set(S, terminal.child, SSM_READ) : 0;
+}
+
+static void
+read_later(struct ssm *S)
+{
+	const struct ssm_watch_on later = {
+		.size = sizeof(later), .timer_fn = on_time_to_read, .after_ms = 1};
+
+	S->api->watch(S, &later, NULL);
+}
+
+/* Each piece comes twice, since it is refused at first; then nothing is read for a while. */
+static int32_t
+on_terminal(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg)
+{
+	size_t kept = len < sizeof(terminal.last) ? len : sizeof(terminal.last) - 1;
+
+	(void)stream;
+	(void)arg;
+	terminal.refused = !terminal.refused;
+	read_later(S);
+	if (terminal.refused)
+		return -EAGAIN;
+	terminal.pieces++;
+	terminal.len += len;
+	memcpy(terminal.last, (const char *)data + len - kept, kept);
+	terminal.last[kept] = '\0';
+	if (terminal.len == TERMINAL_BYTES)
+		S->api->child_resize(S, terminal.child, 100, 70000);
+	return S->api->watch_set(S, terminal.child, 0);
+}
+
+static void
+on_terminal_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
+{
+	(void)arg;
+	terminal.child = NULL;
+	terminal.last[strcspn(terminal.last, "\r")] = '\0';
+	ssm_log(S, SSM_INFO, "terminal r=%d how=%d code=%d bytes=%zu size=%s pieces=%d", result,
+		end->how, end->code, terminal.len, terminal.last, terminal.pieces > 1);
+}
+
+static int32_t
+start_terminal(struct ssm *S, struct ssm_service *service)
+{
+	static const char script[] = "trap 'stty size; exit 6' WINCH; seq 1 20000; "
+				     "while :; do sleep 0.02; done";
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	const struct ssm_spawn cmd = {.size = sizeof(cmd),
+				      .flags = SSM_SPAWN_PTY,
+				      .argv = argv,
+				      .output_fn = on_terminal,
+				      .cols = 80,
+				      .rows = 24};
+	const struct ssm_request q = {.size = sizeof(q), .service = "ssm", .target = "T"};
+
+	(void)service;
+	S->api->call_start(S, &q, on_reply, NULL, NULL); /* tells that it has started */
+	ssm_log(S, SSM_INFO, "pty=%d", S->api->has(S, "pty"));
+	return S->api->spawn_start(S, &cmd, on_terminal_end, NULL, &terminal.child);
+}
+
 /* ------------------------------------------------------------- descriptor */
 
 static int32_t
@@ -457,6 +551,9 @@ static const struct ssm_action_ops check_ops = {sizeof(check_ops), 0, run_check,
 static const struct ssm_topic_ops topic_ops = {sizeof(topic_ops), 0, handle};
 static const struct ssm_service_ops service_ops = {sizeof(service_ops), 0, start, notify, stop};
 
+static const struct ssm_service_ops terminal_ops = {sizeof(terminal_ops), 0, start_terminal, notify,
+						    stop};
+
 static const struct ssm_feature features[] = {
 	SSM_ACTION("probe:spawn", &spawn_ops),
 	SSM_ACTION("probe:facts*", &facts_ops),
@@ -469,6 +566,7 @@ static const struct ssm_feature features[] = {
 	 .needs = "?service=mgs action=need:end",
 	 .job_key = "/MessageId"},
 	SSM_SERVICE("probe", &service_ops),
+	SSM_SERVICE("probe:terminal", &terminal_ops),
 };
 static const struct ssm_option options[] = {
 	{SSM_OPT_STRING, 0, "Word", "hello", "A word."},

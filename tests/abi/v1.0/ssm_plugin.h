@@ -180,14 +180,18 @@ struct ssm_watch; /* also the handle of everything that was started and not yet 
 #define SSM_STDOUT 1
 #define SSM_STDERR 2
 
-/* A piece of output of a spawned program; STREAM is SSM_STDOUT or SSM_STDERR.               */
+/* A piece of output of a spawned program; STREAM is SSM_STDOUT or SSM_STDERR. -EAGAIN (where
+ * there is an event loop): none of it was taken, it comes again, and no other before it, after
+ * watch_set() of the program with SSM_READ. Any other error: no more of it is wanted.        */
 typedef int32_t ssm_output_fn(struct ssm *, int32_t stream, const void *data, size_t len,
 			      void *arg);
 
 #define SSM_SPAWN_STDIN_FD (1u << 0)  /* stdin_fd is set, else stdin_data or /dev/null        */
 #define SSM_SPAWN_STDOUT_FD (1u << 1) /* stdout_fd is set: bytes go there                     */
 #define SSM_SPAWN_STDERR_FD (1u << 2) /* stderr_fd is set                                     */
-#define SSM_SPAWN_PTY (1u << 3)	      /* on a terminal of cols x rows; has("pty")          */
+/* On a terminal of cols x rows; has("pty"). stdin_data is typed, then what comes from stdin_fd;
+ * stderr is on the terminal too. A cancel hangs up.                                          */
+#define SSM_SPAWN_PTY (1u << 3)
 #define SSM_SPAWN_SPLIT (1u << 4)     /* with PTY: stderr stays a stream of its own           */
 #define SSM_SPAWN_LOGIN (1u << 5)     /* argv[0] begins with '-'                              */
 #define SSM_SPAWN_SEARCH (1u << 6)    /* look argv[0] up in PATH                              */
@@ -383,6 +387,7 @@ struct ssm_api {
 
 	/* 1.0, event loop: sessions and services */
 	int32_t (*watch)(struct ssm *, const struct ssm_watch_on *, struct ssm_watch **ret);
+	/* Of a program: whether its output is read (SSM_READ).                               */
 	int32_t (*watch_set)(struct ssm *, struct ssm_watch *, uint32_t events);
 	void (*watch_end)(struct ssm *, struct ssm_watch *); /* also cancels what was started */
 	/* The asynchronous twins; RET may be NULL.                                           */
