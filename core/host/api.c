@@ -452,35 +452,6 @@ no_service_state(struct ssm *S, struct ssm_service *service, const char *state)
 }
 
 static int32_t
-no_session_provide(struct ssm *S, const struct ssm_session_table *t)
-{
-	(void)t;
-	return nothing(S, "session_provide");
-}
-
-static const char *
-no_session_str(struct ssm *S, struct ssm_session *s, const char *pointer, const char *preset)
-{
-	(void)s, (void)pointer;
-	nothing(S, "session_str");
-	return preset;
-}
-
-static int32_t
-no_session_send(struct ssm *S, struct ssm_session *s, uint32_t type, const void *data, size_t len)
-{
-	(void)s, (void)type, (void)data, (void)len;
-	return nothing(S, "session_send");
-}
-
-static int32_t
-no_session_end(struct ssm *S, struct ssm_session *s, int32_t result, const char *text)
-{
-	(void)s, (void)result, (void)text;
-	return nothing(S, "session_end");
-}
-
-static int32_t
 no_gather_item(struct ssm *S, struct ssm_gather *g, const char *json, size_t len)
 {
 	(void)g, (void)json, (void)len;
@@ -543,10 +514,10 @@ static const struct ssm_api table = {
 	.job_cancel = api_job_cancel,
 	.reply_done = no_reply_done,
 	.service_state = no_service_state,
-	.session_provide = no_session_provide,
-	.session_str = no_session_str,
-	.session_send = no_session_send,
-	.session_end = no_session_end,
+	.session_provide = api_session_provide,
+	.session_str = api_session_str,
+	.session_send = api_session_send,
+	.session_end = api_session_end,
 	.gather_item = no_gather_item,
 	.identity_set = no_identity_set,
 };

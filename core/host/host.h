@@ -53,7 +53,9 @@ struct host {
 	struct list runs;      /* programs that run */
 	struct list watches;
 	struct lines *lines;
-	bool event_driven; /* a session or service: nothing blocks, callbacks come */
+	bool event_driven; /* a service, or sessions: nothing blocks, callbacks come */
+	struct instance *provider; /* of the sessions in this process, or NULL */
+	struct ssm_session_table sessions;
 	bool cancelled;
 	int cancel_fd; /* eventfd */
 	int64_t grace_ms;
@@ -157,6 +159,17 @@ void watches_free(struct host *h);
 /* service.c: serves until *STOP or the agent is away; 0 or why it failed. */
 int32_t service_run(struct instance *i, const struct ssm_feature *f, const bool *stop);
 void service_notify(struct host *h, const char *event, const char *json, size_t len);
+
+/* session.c */
+int32_t api_session_provide(struct ssm *S, const struct ssm_session_table *t);
+const char *api_session_str(struct ssm *S, struct ssm_session *s, const char *pointer,
+			    const char *preset);
+int32_t api_session_send(struct ssm *S, struct ssm_session *s, uint32_t type, const void *data,
+			 size_t len);
+int32_t api_session_end(struct ssm *S, struct ssm_session *s, int32_t result, const char *text);
+/* Until the final reply to M, which need not be stored yet. An agent that is away changes nothing.
+ */
+void sessions_run(struct host *h, const struct ssm_message *m);
 
 /* Text of V for a plugin, kept in TEXTS under POINTER: strings as they are, all else as JSON. */
 const char *texts_get(struct map *texts, const char *pointer, const json_t *v, bool as_json,

@@ -141,6 +141,8 @@ run_topic(struct job *j, struct instance *i, const struct ssm_feature *f, struct
 		return;
 	}
 	o->result = ops->handle(&i->ssm, m);
+	if (o->result >= 0 && j->host->provider)
+		sessions_run(j->host, m);
 	if (o->result < 0)
 		o->error = host_failure(i, o->result);
 	message_free(m);
@@ -194,6 +196,15 @@ run_handler(struct job *j, struct instance *i, struct outcome *o)
 	}
 }
 
+/* Topics and actions, sessions among them, wait for an agent that is restarted. */
+static bool
+outlives_agent(const struct job *j)
+{
+	int64_t kind = json_int(j->host->hello, "kind", 0);
+
+	return j->go && (kind == SSM_KIND_TOPIC || kind == SSM_KIND_ACTION);
+}
+
 static void
 send_end(struct job *j, const struct outcome *o)
 {
@@ -207,7 +218,7 @@ send_end(struct job *j, const struct outcome *o)
 	link_store(j->host->link, m, NULL, 0, NULL);
 	/* A service that has nothing left to tell ends with its agent, and so does a job that never
 	 * began: it is started anew. */
-	while (!link_all_stored(j->host->link) && !(j->away && (j->host->event_driven || !j->go)))
+	while (!link_all_stored(j->host->link) && !(j->away && !outlives_agent(j)))
 		event_base_loop(j->host->base, EVLOOP_ONCE);
 }
 

@@ -74,7 +74,7 @@ msg_reply(struct ssm *S, struct ssm_message *m, const char *json, size_t len, in
 	m->final_sent = final != 0;
 	/* Others are on their way in order and kept until they are durable: the next step need not
 	 * wait for the agent's disk, unless it is far behind. */
-	if (final || link_unstored(h->link) > UNSTORED_MAX)
+	if (!h->event_driven && (final || link_unstored(h->link) > UNSTORED_MAX))
 		host_wait(h, stored);
 	return 0;
 }

@@ -101,6 +101,7 @@ hello(struct agentpeer *p, const char *path, unsigned kind, const char *feature,
 				"instance-id", "i-0123456789abcdef0");
 
 	json_t *config = json_incref(json_object_get(info, "*config"));
+	autofree char *shells = agentpeer_plugin("shells");
 
 	json_object_update(all, info);
 	json_object_del(all, "*config");
@@ -108,9 +109,10 @@ hello(struct agentpeer *p, const char *path, unsigned kind, const char *feature,
 			 1, "agent_version", "9.8.7", "token", "t0ken", "job", "job-1", "kind",
 			 kind, "feature", feature, "plugin", "probe", "plugin_path", path, "info",
 			 all, "plugins",
-			 json_pack("[{s:s,s:s,s:[{s:i,s:s}]}]", "name", "other", "path",
-				   "/nonexistent/other.so", "features", "kind", 1, "name",
-				   "acme:*"),
+			 json_pack("[{s:s,s:s,s:[{s:i,s:s}]},{s:s,s:s,s:[{s:i,s:s}]}]", "name",
+				   "other", "path", "/nonexistent/other.so", "features", "kind", 1,
+				   "name", "acme:*", "name", "shells", "path", shells, "features",
+				   "kind", 3, "name", "zoo:shell"),
 			 "config", config ? config : json_object());
 }
 

@@ -334,7 +334,11 @@ struct ssm_watch_on { /* either a descriptor or a timer                         
 #define SSM_REBOOT 4	   /* reboot, then go on with the next step                           */
 #define SSM_REBOOT_AGAIN 5 /* reboot, then run this step again                                */
 
-/* What the provider of sessions fills in; the host forwards session_*() of the types to it.  */
+/* What the provider of sessions, a topic handler, fills in and hands to session_provide(); the
+ * host forwards session_*() of the types to it. From then on nothing in this process blocks,
+ * msg_reply() neither; watches and the forms that end in _start work, also after the handler has
+ * returned, until its final reply. The provider calls the ops of the types, which find() gives,
+ * and watches cancel_fd(). struct ssm_session is its own to define.                          */
 struct ssm_session_table {
 	uint32_t size, flags;
 	const char *(*str)(struct ssm *, struct ssm_session *, const char *pointer,
