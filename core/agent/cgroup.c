@@ -25,6 +25,7 @@
 #define FILE_MAX (4u * 1024u * 1024u)
 #define DEPTH_MAX 16
 #define STUCK_MAX 1000u
+#define JOB "job-"
 
 struct cgroup {
 	char *path;
@@ -193,7 +194,7 @@ set_names(const char *id, struct names *ret)
 	if (!jobstore_id_ok(job) ||
 	    (slash && text_to_i64(slash + 1, 1, INT32_MAX, &step) < 0))
 		return -EINVAL;
-	(void)snprintf(ret->job, sizeof(ret->job), "job-%s", job);
+	(void)snprintf(ret->job, sizeof(ret->job), JOB "%s", job);
 	(void)snprintf(ret->host, sizeof(ret->host), slash ? "host-%d" : "host", (int)step);
 	(void)snprintf(ret->cmd, sizeof(ret->cmd), slash ? "cmd-%d" : "cmd", (int)step);
 	ret->whole = !slash;
@@ -425,4 +426,26 @@ cgroup_tidy(struct cgroup *c)
 	for (size_t i = 0; old[i]; i++)
 		cgroup_remove(c, old[i]);
 	strv_free(old);
+}
+
+char **
+cgroup_list_empty(const struct cgroup *c)
+{
+	int copy = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *de;
+	char **ids = NULL;
+
+	while (d && (de = readdir(d))) {
+		autoclose int job = -1;
+
+		if (!text_starts(de->d_name, JOB) || !jobstore_id_ok(de->d_name + strlen(JOB)))
+			continue;
+		job = fs_open_dir(c->fd, de->d_name, NULL);
+		if (job >= 0 && walk(job, 0, 0) == 0)
+			strv_add(&ids, de->d_name + strlen(JOB));
+	}
+	if (d)
+		closedir(d);
+	return ids;
 }

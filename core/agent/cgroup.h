@@ -4,11 +4,14 @@
 #ifndef SSM_AGENT_CGROUP_H
 #define SSM_AGENT_CGROUP_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/base/err.h"
 
 struct cgroup;
+struct event_base;
 
 /* Our own group, by PROC/self/mountinfo and PROC/self/cgroup ("/proc"). NULL with the reason why
  * there is none to use. */
@@ -27,5 +30,15 @@ int cgroup_kill(struct cgroup *c, const char *id);
 /* It is over. What still holds somebody is tried again by cgroup_tidy(). */
 void cgroup_remove(struct cgroup *c, const char *id);
 void cgroup_tidy(struct cgroup *c);
+/* Ids of all jobs, of any agent, whose groups hold nobody; NULL: none. Caller frees. */
+char **cgroup_list_empty(const struct cgroup *c);
+
+/* An agent that was killed and never came back left its groups. Those below ours that are empty now
+ * and still are after MS belong to nobody: removed, unless KNOWN. */
+typedef bool cgroup_known_fn(void *arg, const char *id);
+struct cgroup_sweep;
+struct cgroup_sweep *cgroup_sweep_start(struct event_base *base, struct cgroup *c, int64_t ms,
+					cgroup_known_fn *known, void *arg);
+struct cgroup_sweep *cgroup_sweep_free(struct cgroup_sweep *s);
 
 #endif

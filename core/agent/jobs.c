@@ -31,6 +31,7 @@
 #define STARTING_MS 50
 #define TIDY_MS 2000
 #define AGAIN_MS 1000
+#define SWEEP_MS 15000 /* much longer than a host needs from its group to its greeting */
 #define TIDY_IDLE_MS 3600000 /* foretold jobs and old folders go without any command, too */
 #define PRUNE_MS 60000
 #define PRUNE_JOBS 256u
@@ -452,6 +453,12 @@ sort_queue(struct jobs *js)
 	free(v);
 }
 
+static bool
+is_known(void *arg, const char *id)
+{
+	return jobs_find(arg, id) != NULL;
+}
+
 void
 jobs_recover(struct jobs *js)
 {
@@ -466,6 +473,7 @@ jobs_recover(struct jobs *js)
 			 js->queued, taken);
 	prune(js);
 	arm(js->tidy_timer, TIDY_IDLE_MS);
+	js->sweep = cgroup_sweep_start(js->base, js->cgroup, SWEEP_MS, is_known, js);
 	jobs_start_queued(js);
 }
 
@@ -562,6 +570,7 @@ jobs_free(struct jobs *js)
 	if (!js)
 		return NULL;
 	plugins_wait_cancel(js->wait);
+	cgroup_sweep_free(js->sweep);
 	hostsock_free(js->hostsock);
 	js->reboot = reboot_free(js->reboot);
 	while (!list_empty(&js->all))

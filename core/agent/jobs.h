@@ -69,6 +69,7 @@ struct jobs {
 	bool waiting; /* for the table of plugins, before queued jobs start */
 	struct reboot *reboot;
 	struct cgroup *cgroup; /* NULL: containment by /proc */
+	struct cgroup_sweep *sweep;
 };
 
 struct jobs *jobs_new(const struct dispatch_options *o, struct err *e);

@@ -296,6 +296,53 @@ START_TEST(test_remove)
 }
 END_TEST
 
+static bool
+is_known(void *arg, const char *name)
+{
+	const char *const *known = arg;
+
+	return strcmp(name, *known) == 0;
+}
+
+/* Groups of an agent that never came back; not of one that has just made them. */
+START_TEST(test_sweep)
+{
+	static const char *const kept[] = { "job-known", "job-held", "job-late", "other", "job-" };
+	const char *known = "known";
+	struct cgroup *c = usual();
+	struct cgroup_sweep *s;
+	const struct timeval turn = { 0, 200000 };
+	pid_t pid = sleeper();
+
+	ck_assert_ptr_null(cgroup_list_empty(c));
+	ck_assert_int_eq(cgroup_make(c, "left", NULL), 0);
+	ck_assert_int_eq(cgroup_make(c, "left/2", NULL), 0);
+	ck_assert_int_eq(cgroup_make(c, "known", NULL), 0);
+	ck_assert_int_eq(cgroup_make(c, "taken", NULL), 0);
+	put_pid("v2/job-held/cmd/deeper/cgroup.procs", pid);
+	put("v2/other/x", "");
+	put("v2/job-/x", "");
+	s = cgroup_sweep_start(base, c, 100, is_known, &known);
+	ck_assert_int_eq(cgroup_make(c, "late", NULL), 0);
+	put_pid("v2/job-taken/host/cgroup.procs", pid); /* not empty for good */
+	ck_assert(is_there("v2/job-left/cmd-2"));
+	event_base_loopexit(base, &turn);
+	event_base_dispatch(base);
+	ck_assert(!is_there("v2/job-left"));
+	ck_assert(is_there("v2/job-taken/cmd"));
+	for (size_t i = 0; i < NELEMS(kept); i++) {
+		autofree char *path = xasprintf("v2/%s", kept[i]);
+
+		ck_assert(is_there(path));
+	}
+	ck_assert(is_there("v2/job-held/cmd/deeper") && is_there("v2/job-late/host"));
+	cgroup_sweep_free(s);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cgroup_free(c);
+}
+END_TEST
+
 /* A link where a group should be is not followed. */
 START_TEST(test_link)
 {
@@ -448,6 +495,7 @@ main(void)
 	tcase_add_test(t, test_kill_one_by_one);
 	tcase_add_test(t, test_kill_file);
 	tcase_add_test(t, test_remove);
+	tcase_add_test(t, test_sweep);
 	tcase_add_test(t, test_link);
 	tcase_add_loop_test(t, test_escapees, 0, (int)NELEMS(escapees));
 	tcase_add_test(t, test_real);
