@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/agent/agent.h"
+#include "core/agent/protect.h"
 #include "core/aws/ssmapi.h"
 #include "core/aws/transfer.h"
 #include "core/base/fs.h"
@@ -144,21 +143,6 @@ open_log(const struct conf *conf)
 	mem_cleanup_fd(&fd);
 }
 
-/* The keys are in our memory: no core dump, no tracer. A trial run may be looked into. */
-static void
-protect_memory(const struct conf *conf)
-{
-	struct rlimit core = { 0, 0 };
-
-	/* A script may still raise its own. */
-	if (getrlimit(RLIMIT_CORE, &core) == 0) {
-		core.rlim_cur = 0;
-		setrlimit(RLIMIT_CORE, &core);
-	}
-	if (!conf_has_root(conf))
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 /* Whoever may write to one of them could put a link or a file of his own in our way. */
 static int
 check_folders(const struct conf *conf, struct err *e)
@@ -184,7 +168,7 @@ run(const struct options *o)
 		log_error("agent", "the configuration is wrong: %s", err_text(&e));
 		return EXIT_FAILED;
 	}
-	protect_memory(conf);
+	protect_memory(conf_has_root(conf));
 	if (!o->whoami && check_folders(conf, &e) < 0) {
 		log_error("agent", "cannot start: %s", err_text(&e));
 		conf_free(conf);

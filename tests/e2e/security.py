@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # For security.test: strings that must never become a path, and commands that carry them everywhere.
 # security.py step-names FOLDER | fields SOCKET FOLDER | ids SOCKET FOLDER INSTANCE | scan LOG | connect SOCKET UID TEXT
-# | keys ENDPOINT
+# | keys ENDPOINT | owner PROGRAM [OPTION...]
 import itertools
 import json
 import os
 import re
 import socket
+import subprocess
 import sys
+import time
 import urllib.request
 
 MARK = "ssmCANARY"
@@ -135,10 +137,24 @@ def keys(endpoint):
     print(found["SecretAccessKey"], found["Token"])
 
 
+def owner(program, *options):
+    """Whose the kernel says the memory of "PROGRAM --whoami" is: root's, though it is not root, when nobody else is to see it.
+    It waits for metadata that never come."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    endpoint = "http://127.0.0.1:%d" % silent.getsockname()[1]
+    who = {} if os.getuid() else {"user": 65534, "group": 65534, "extra_groups": []}
+    child = subprocess.Popen([program, "--whoami", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env={"AWS_EC2_METADATA_SERVICE_ENDPOINT": endpoint}, cwd="/", **who)
+    silent.settimeout(20)
+    silent.accept()  # by now it has asked, and done all that comes before
+    print("root" if os.stat("/proc/%d/mem" % child.pid).st_uid == 0 else "its own")
+    child.kill()
+
+
 what, args = sys.argv[1], sys.argv[2:]
 if what == "step-names":
     print(json.dumps(document(*[step(name) for name in traversals(args[0])])))
 elif what == "count":
     print(len(traversals("/x")))
 else:
-    {"fields": fields, "ids": ids, "scan": scan, "connect": connect, "keys": keys}[what](*args)
+    {"fields": fields, "ids": ids, "scan": scan, "connect": connect, "keys": keys, "owner": owner}[what](*args)
