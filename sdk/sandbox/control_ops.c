@@ -55,6 +55,7 @@ static int
 fill_document(struct sandbox *sb, const json_t *r, struct command_spec *spec, struct err *e)
 {
 	const char *name = json_str(r, "document", "AWS-RunShellScript");
+	const struct document_version *version;
 	const struct document *doc;
 
 	spec->document = name;
@@ -64,7 +65,10 @@ fill_document(struct sandbox *sb, const json_t *r, struct command_spec *spec, st
 	doc = documents_find(sb->documents, name, e);
 	if (!doc)
 		return -ENOENT;
-	spec->content = doc->content;
+	version = document_version(doc, spec->version);
+	if (!version)
+		return err_set(e, -ENOENT, "document %s has no version %s", name, spec->version);
+	spec->content = version->content;
 	return 0;
 }
 

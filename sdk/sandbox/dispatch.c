@@ -131,6 +131,7 @@ find_operation(const struct exchange *ex)
 {
 	static const struct operation *const ssm[] = { ssm_node_operations,
 						       ssm_operator_operations,
+						       ssm_document_operations,
 						       ssm_parameter_operations,
 						       ssm_tag_operations };
 	const struct operation *op = NULL;

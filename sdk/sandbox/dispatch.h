@@ -17,6 +17,7 @@ extern const struct operation ec2messages_operations[];
 extern const struct operation ssm_node_operations[];
 extern const struct operation ssm_operator_operations[];
 extern const struct operation ssm_parameter_operations[];
+extern const struct operation ssm_document_operations[];
 extern const struct operation ssm_tag_operations[];
 
 /* Plain HTTP, no signatures. */

@@ -11,6 +11,7 @@
 #include "core/base/list.h"
 #include "core/base/sbuf.h"
 #include "sdk/sandbox/faults.h"
+#include "sdk/sandbox/refusal.h"
 #include "sdk/sandbox/sandbox.h"
 #include "sdk/sandbox/verify.h"
 
@@ -85,6 +86,8 @@ void exchange_answer_json(struct exchange *ex, json_t *body);
 /* {"__type": CODE, "message": ...} of a JSON service. CODE may carry a prefix before '#'. */
 void exchange_refuse(struct exchange *ex, unsigned status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same, status 400, for a reason that was found. */
+void exchange_refuse_for(struct exchange *ex, const struct refusal *why);
 /* Close the connection without an answer; RESET: with a TCP reset. */
 void exchange_cut(struct exchange *ex, bool reset);
 

@@ -90,7 +90,7 @@ options_help(void)
 	      "  --ipv6                   listen on ::1 instead\n"
 	      "  --tls-cert FILE --tls-key FILE\n"
 	      "                           a second port, with TLS; PEM files\n"
-	      "  --documents DIR          NAME.json in it is document NAME\n"
+	      "  --documents DIR          NAME.json or NAME.yaml in it is document NAME\n"
 	      "  --builtin-documents DIR  where its own documents are\n"
 	      "  --instance ID            an instance; the first one is the metadata service's\n"
 	      "                           (i-0123456789abcdef0); may be repeated\n"

@@ -2,8 +2,6 @@
 /* The parameter store: what PutParameter accepts, and which version a selector means. */
 #include "sdk/sandbox/parameters.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -50,18 +48,6 @@ parameters_free(struct parameters *p)
 	return NULL;
 }
 
-static bool __attribute__((format(printf, 3, 4)))
-refuse(struct refusal *ret, const char *code, const char *fmt, ...)
-{
-	va_list ap;
-
-	ret->code = code;
-	va_start(ap, fmt);
-	vsnprintf(ret->text, sizeof(ret->text), fmt, ap);
-	va_end(ap);
-	return false;
-}
-
 /* ---- names ---- */
 
 static bool
@@ -87,27 +73,29 @@ check_name(const char *name, struct refusal *ret)
 
 	if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/") !=
 	    len)
-		return refuse(ret, "ValidationException",
-			      "Parameter name: only a mix of letters, numbers and the symbols "
-			      "'.', '-', '_', with '/' between levels, is allowed.");
+		return refusal_set(ret, "ValidationException",
+				   "Parameter name: only a mix of letters, numbers and the symbols "
+				   "'.', '-', '_', with '/' between levels, is allowed.");
 	if (len > NAME_MAX_CHARS)
-		return refuse(ret, "ValidationException",
-			      "Parameter name: has more than %d characters.", NAME_MAX_CHARS);
+		return refusal_set(ret, "ValidationException",
+				   "Parameter name: has more than %d characters.", NAME_MAX_CHARS);
 	if (is_reserved(name, "aws"))
-		return refuse(ret, "AccessDeniedException",
-			      "No access to reserved parameter name: %.100s.", name);
+		return refusal_set(ret, "AccessDeniedException",
+				   "No access to reserved parameter name: %.100s.", name);
 	if (is_reserved(name, "ssm"))
-		return refuse(ret, "ValidationException",
-			      "Parameter name: can't be prefixed with \"ssm\" (case-insensitive).");
+		return refusal_set(
+			ret, "ValidationException",
+			"Parameter name: can't be prefixed with \"ssm\" (case-insensitive).");
 	if (strchr(name, '/') && *name != '/')
-		return refuse(ret, "ValidationException",
-			      "Parameter name must be a fully qualified name: one with levels "
-			      "begins with '/'.");
+		return refusal_set(ret, "ValidationException",
+				   "Parameter name must be a fully qualified name: one with levels "
+				   "begins with '/'.");
 	if (strstr(name, "//") || name[len - 1] == '/')
-		return refuse(ret, "ValidationException", "Parameter name has an empty level.");
+		return refusal_set(ret, "ValidationException",
+				   "Parameter name has an empty level.");
 	if (levels(name) > LEVELS_MAX)
-		return refuse(ret, "HierarchyLevelLimitExceededException",
-			      "Parameter name has more than %d levels.", LEVELS_MAX);
+		return refusal_set(ret, "HierarchyLevelLimitExceededException",
+				   "Parameter name has more than %d levels.", LEVELS_MAX);
 	return true;
 }
 
@@ -140,20 +128,21 @@ check_type(const json_t *request, const json_t *old, struct refusal *ret)
 	const char *type = json_str(request, "Type", NULL);
 
 	if (!old && !type)
-		return refuse(ret, "ValidationException",
-			      "A parameter type is required when you create a parameter.");
+		return refusal_set(ret, "ValidationException",
+				   "A parameter type is required when you create a parameter.");
 	if (old && !json_bool(request, "Overwrite", false))
-		return refuse(ret, "ParameterAlreadyExists",
-			      "The parameter already exists. To overwrite this value, set the "
-			      "overwrite option in the request to true.");
+		return refusal_set(ret, "ParameterAlreadyExists",
+				   "The parameter already exists. To overwrite this value, set the "
+				   "overwrite option in the request to true.");
 	if (old && json_array_size(json_object_get(request, "Tags")))
-		return refuse(ret, "ValidationException",
-			      "Invalid request: tags and overwrite can't be used together; "
-			      "AddTagsToResource tags a parameter that exists.");
+		return refusal_set(ret, "ValidationException",
+				   "Invalid request: tags and overwrite can't be used together; "
+				   "AddTagsToResource tags a parameter that exists.");
 	if (old && type && strcmp(type, json_str(old, "Type", "")) != 0)
-		return refuse(ret, "HierarchyTypeMismatchException",
-			      "The parameter %.200s is of type %s, which cannot be changed to %s.",
-			      json_str(request, "Name", ""), json_str(old, "Type", ""), type);
+		return refusal_set(
+			ret, "HierarchyTypeMismatchException",
+			"The parameter %.200s is of type %s, which cannot be changed to %s.",
+			json_str(request, "Name", ""), json_str(old, "Type", ""), type);
 	return true;
 }
 
@@ -166,14 +155,14 @@ check_key(const json_t *request, const char *type, struct refusal *ret)
 	if (!key)
 		return true;
 	if (!secure)
-		return refuse(ret, "ValidationException",
-			      "KeyId is for parameters of type SecureString, this one is of "
-			      "type %s.",
-			      type);
+		return refusal_set(ret, "ValidationException",
+				   "KeyId is for parameters of type SecureString, this one is of "
+				   "type %s.",
+				   type);
 	if (text_starts(key, "alias/aws/") ? strcmp(key, DEFAULT_KEY) != 0
 					   : !text_starts(key, "alias/") &&
 			    !text_starts(key, "arn:aws:kms:") && strlen(key) != 36)
-		return refuse(ret, "InvalidKeyId", "Invalid keyId %.100s", key);
+		return refusal_set(ret, "InvalidKeyId", "Invalid keyId %.100s", key);
 	return true;
 }
 
@@ -183,12 +172,14 @@ check_pattern(const char *pattern, const char *value, struct refusal *ret)
 	if (!*pattern)
 		return true;
 	if (!pattern_is_known(pattern))
-		return refuse(ret, "InvalidAllowedPatternException",
-			      "The allowed pattern %.200s is not a regular expression.", pattern);
+		return refusal_set(ret, "InvalidAllowedPatternException",
+				   "The allowed pattern %.200s is not a regular expression.",
+				   pattern);
 	if (!pattern_matches(pattern, value, false))
-		return refuse(ret, "ParameterPatternMismatchException",
-			      "Parameter value, cannot be validated against allowedPattern: %.200s",
-			      pattern);
+		return refusal_set(
+			ret, "ParameterPatternMismatchException",
+			"Parameter value, cannot be validated against allowedPattern: %.200s",
+			pattern);
 	return true;
 }
 
@@ -198,12 +189,13 @@ check_data_type(const char *data_type, const char *type, const char *value, stru
 	if (strcmp(data_type, "text") == 0)
 		return true;
 	if (strcmp(data_type, "aws:ec2:image") != 0)
-		return refuse(ret, "ValidationException",
-			      "The data type %.100s is none of text, aws:ec2:image.", data_type);
+		return refusal_set(ret, "ValidationException",
+				   "The data type %.100s is none of text, aws:ec2:image.",
+				   data_type);
 	if (strcmp(type, "String") != 0 || !pattern_matches("ami-[0-9a-f]{8,17}", value, true))
-		return refuse(ret, "ValidationException",
-			      "A parameter of data type aws:ec2:image is a String such as "
-			      "ami-12345678.");
+		return refusal_set(ret, "ValidationException",
+				   "A parameter of data type aws:ec2:image is a String such as "
+				   "ami-12345678.");
 	return true;
 }
 
@@ -217,19 +209,20 @@ choose_tier(const json_t *request, const json_t *old, size_t len, struct refusal
 	if (strcmp(tier, "Intelligent-Tiering") == 0)
 		tier = len > STANDARD_MAX ? "Advanced" : had;
 	if (strcmp(had, "Advanced") == 0 && strcmp(tier, "Advanced") != 0)
-		refuse(ret, "ValidationException",
-		       "This parameter uses the advanced-parameter tier. You can't downgrade it to "
-		       "the standard-parameter tier.");
+		refusal_set(ret, "ValidationException",
+			    "This parameter uses the advanced-parameter tier. You can't downgrade "
+			    "it to "
+			    "the standard-parameter tier.");
 	else if (strcmp(tier, "Standard") == 0 && len > STANDARD_MAX)
-		refuse(ret, "ValidationException",
-		       "Standard tier parameters support a maximum parameter value of %d "
-		       "characters.",
-		       STANDARD_MAX);
+		refusal_set(ret, "ValidationException",
+			    "Standard tier parameters support a maximum parameter value of %d "
+			    "characters.",
+			    STANDARD_MAX);
 	else if (len > ADVANCED_MAX)
-		refuse(ret, "ValidationException",
-		       "Advanced tier parameters support a maximum parameter value of %d "
-		       "characters.",
-		       ADVANCED_MAX);
+		refusal_set(ret, "ValidationException",
+			    "Advanced tier parameters support a maximum parameter value of %d "
+			    "characters.",
+			    ADVANCED_MAX);
 	else
 		return tier;
 	return NULL;
@@ -274,7 +267,7 @@ parameters_put(struct parameters *p, const json_t *request, int64_t now_ms, stru
 
 	if (strlen(value) != json_string_length(json_object_get(request, "Value")) ||
 	    strlen(name) != json_string_length(json_object_get(request, "Name"))) {
-		refuse(ret, "ValidationException", "Name and Value hold no NUL character.");
+		refusal_set(ret, "ValidationException", "Name and Value hold no NUL character.");
 		return NULL;
 	}
 	if (!check_name(name, ret) || !check_type(request, old, ret) ||
@@ -286,8 +279,8 @@ parameters_put(struct parameters *p, const json_t *request, int64_t now_ms, stru
 	if (!tier)
 		return NULL;
 	if (!versions && map_len(p->all) >= PARAMETERS_MAX) {
-		refuse(ret, "ParameterLimitExceeded", "There are %d parameters already.",
-		       PARAMETERS_MAX);
+		refusal_set(ret, "ParameterLimitExceeded", "There are %d parameters already.",
+			    PARAMETERS_MAX);
 		return NULL;
 	}
 	if (!versions) {
@@ -318,7 +311,7 @@ parameters_find(const struct parameters *p, const char *selector, struct refusal
 	size_t i;
 
 	if (!versions) {
-		refuse(ret, "ParameterNotFound", "Parameter %.200s not found.", name);
+		refusal_set(ret, "ParameterNotFound", "Parameter %.200s not found.", name);
 		return NULL;
 	}
 	if (!wanted)
@@ -327,8 +320,8 @@ parameters_find(const struct parameters *p, const char *selector, struct refusal
 		json_array_foreach(versions, i, version)
 			if (json_int(version, "Version", 0) == n)
 				return version;
-	refuse(ret, "ParameterVersionNotFound",
-	       "Systems Manager could not find version %.100s of %.200s.", wanted + 1, name);
+	refusal_set(ret, "ParameterVersionNotFound",
+		    "Systems Manager could not find version %.100s of %.200s.", wanted + 1, name);
 	return NULL;
 }
 

@@ -10,16 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sdk/sandbox/refusal.h"
+
 #define PARAMETER_VERSIONS_MAX 100
 #define PARAMETERS_MAX 10000
 
 struct parameters;
-
-/* Why a request is refused: the service's name for it, and a sentence. */
-struct refusal {
-	const char *code;
-	char text[400];
-};
 
 struct parameters *parameters_new(void);
 struct parameters *parameters_free(struct parameters *p); /* returns NULL */

@@ -217,6 +217,12 @@ exchange_refuse(struct exchange *ex, unsigned status, const char *code, const ch
 }
 
 void
+exchange_refuse_for(struct exchange *ex, const struct refusal *why)
+{
+	exchange_refuse(ex, 400, why->code, "%s", why->text);
+}
+
+void
 exchange_cut(struct exchange *ex, bool reset)
 {
 	const union MHD_ConnectionInfo *info;

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of commands, invocations, nodes and documents, page by page. */
+/* Lists of commands, invocations and nodes, page by page. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/digest.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
-#include "core/base/strv.h"
 #include "core/base/text.h"
-#include "sdk/sandbox/documents.h"
 #include "sdk/sandbox/page.h"
 #include "sdk/sandbox/ssm_operator.h"
 
@@ -218,97 +215,4 @@ ssm_describe_nodes(struct exchange *ex)
 			break;
 	}
 	page_answer(ex, &page, "InstanceInformationList");
-}
-
-/* ---- documents ---- */
-
-static json_t *
-identifier(const struct document *doc)
-{
-	char version[16];
-
-	snprintf(version, sizeof(version), "%d", doc->version);
-	return json_pack("{s:s, s:f, s:s, s:[s], s:s, s:s, s:s, s:s, s:[]}", "Name", doc->name,
-			 "CreatedDate", (double)doc->changed_ms / 1000.0, "Owner", "Amazon",
-			 "PlatformTypes", "Linux", "DocumentVersion", version, "DocumentType",
-			 "Command", "SchemaVersion", json_str(doc->content, "schemaVersion", "2.2"),
-			 "DocumentFormat", "JSON", "Tags");
-}
-
-void
-ssm_list_documents(struct exchange *ex)
-{
-	autostrv char **names = documents_names(ex->sb->documents);
-	struct page page;
-
-	if (!page_begin(ex, &page, PAGE_MAX))
-		return;
-	for (size_t i = page.at; i < strv_len(names); i++) {
-		const struct document *doc = documents_find(ex->sb->documents, names[i], NULL);
-
-		if (doc && !page_add(&page, i, identifier(doc)))
-			break;
-	}
-	page_answer(ex, &page, "DocumentIdentifiers");
-}
-
-/* The model knows two types; the others are described as what they travel as. */
-static const char *
-described_type(const json_t *def)
-{
-	const char *type = json_str(def, "type", "String");
-
-	return strcmp(type, "StringList") == 0 || strcmp(type, "MapList") == 0 ? "StringList"
-									       : "String";
-}
-
-static json_t *
-described_parameters(const struct document *doc)
-{
-	json_t *out = json_array(), *def;
-	const char *name;
-
-	json_object_foreach(json_object_get(doc->content, "parameters"), name, def)
-	{
-		const json_t *preset = json_object_get(def, "default");
-		json_t *item =
-			json_pack("{s:s, s:s, s:s}", "Name", name, "Type", described_type(def),
-				  "Description", json_str(def, "description", ""));
-
-		if (json_is_string(preset))
-			json_object_set_new(item, "DefaultValue",
-					    json_string(json_string_value(preset)));
-		else if (preset) {
-			autofree char *text = json_text(preset);
-
-			json_object_set_new(item, "DefaultValue", json_string(text));
-		}
-		json_array_append_new(out, item);
-	}
-	return out;
-}
-
-void
-ssm_describe_document(struct exchange *ex)
-{
-	struct err e = { 0 };
-	const struct document *doc =
-		documents_find(ex->sb->documents, json_str(ex->request, "Name", ""), &e);
-	char hash[DIGEST_SHA256_HEX_SIZE];
-	json_t *out, *more;
-
-	if (!doc) {
-		exchange_refuse(ex, 400, "InvalidDocument", "%s", err_text(&e));
-		return;
-	}
-	digest_sha256_hex(doc->text, strlen(doc->text), hash);
-	out = identifier(doc);
-	more = json_pack("{s:s, s:s, s:s, s:s, s:o}", "Hash", hash, "HashType", "Sha256", "Status",
-			 "Active", "Description", json_str(doc->content, "description", ""),
-			 "Parameters", described_parameters(doc));
-	json_object_update(out, more);
-	json_decref(more);
-	json_object_set(out, "LatestVersion", json_object_get(out, "DocumentVersion"));
-	json_object_set(out, "DefaultVersion", json_object_get(out, "DocumentVersion"));
-	exchange_answer_json(ex, json_pack("{s:o}", "Document", out));
 }

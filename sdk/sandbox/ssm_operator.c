@@ -204,17 +204,6 @@ static const struct shape nodes_members[] = {
 	{ .name = "NextToken", .type = SHAPE_STRING },
 	{ .name = NULL },
 };
-static const struct shape documents_members[] = {
-	{ .name = "MaxResults", .type = SHAPE_INTEGER, .min = 1, .max = 50 },
-	{ .name = "NextToken", .type = SHAPE_STRING },
-	{ .name = NULL },
-};
-static const struct shape describe_members[] = {
-	{ .name = "Name", .type = SHAPE_STRING, .required = true, .min = 3, .max = 128 },
-	{ .name = "DocumentVersion", .type = SHAPE_STRING },
-	{ .name = NULL },
-};
-
 const struct operation ssm_operator_operations[] = {
 	{ "SendCommand", false, true, send_members, ssm_send_command },
 	{ "ListCommands", false, true, list_members, ssm_list_commands },
@@ -222,7 +211,5 @@ const struct operation ssm_operator_operations[] = {
 	{ "GetCommandInvocation", false, true, result_members, get_command_invocation },
 	{ "CancelCommand", false, true, cancel_members, cancel_command },
 	{ "DescribeInstanceInformation", false, true, nodes_members, ssm_describe_nodes },
-	{ "ListDocuments", false, true, documents_members, ssm_list_documents },
-	{ "DescribeDocument", false, true, describe_members, ssm_describe_document },
 	{ NULL, false, false, NULL, NULL },
 };

@@ -21,8 +21,6 @@ void ssm_send_command(struct exchange *ex);
 void ssm_list_commands(struct exchange *ex);
 void ssm_list_invocations(struct exchange *ex);
 void ssm_describe_nodes(struct exchange *ex);
-void ssm_list_documents(struct exchange *ex);
-void ssm_describe_document(struct exchange *ex);
 
 /* ssm_tags.c: puts the request's Tags on a resource; false when they were refused. */
 bool ssm_tag(struct exchange *ex, const char *type, const char *id);

@@ -17,12 +17,6 @@
 
 #define PATH_PAGE 10
 
-static void
-refuse(struct exchange *ex, const struct refusal *why)
-{
-	exchange_refuse(ex, 400, why->code, "%s", why->text);
-}
-
 /* ---- writing ---- */
 
 static void
@@ -40,7 +34,7 @@ put_parameter(struct exchange *ex)
 	}
 	version = parameters_put(ex->sb->parameters, ex->request, sandbox_now_ms(ex->sb), &why);
 	if (!version) {
-		refuse(ex, &why);
+		exchange_refuse_for(ex, &why);
 		return;
 	}
 	if (!had && !ssm_tag(ex, "Parameter", name)) {
@@ -143,7 +137,7 @@ get_parameter(struct exchange *ex)
 				     json_pack("{s:o}", "Parameter",
 					       shown_parameter(ex, version, selector)));
 	else
-		refuse(ex, &why);
+		exchange_refuse_for(ex, &why);
 }
 
 static void

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/digest.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
@@ -14,60 +13,47 @@
 #define NODES_MAX 50
 #define TIMEOUT_S 3600
 
-/* A name or an ARN ".../document/NAME" or ".../NAME". */
-static const char *
-bare_name(const char *name)
-{
-	const char *slash = strrchr(name, '/');
-
-	return text_starts(name, "arn:") && slash ? slash + 1 : name;
-}
-
+/* The version's hash, where the operator insists on one. */
 static bool
-check_version(struct exchange *ex, const struct document *doc, const char *version)
-{
-	int64_t n;
-
-	if (!*version || strcmp(version, "$DEFAULT") == 0 || strcmp(version, "$LATEST") == 0)
-		return true;
-	if (text_to_i64(version, 1, INT64_MAX, &n) == 0 && n == doc->version)
-		return true;
-	exchange_refuse(ex, 400, "InvalidDocumentVersion",
-			"Document version %s of %s does not exist.", version, doc->name);
-	return false;
-}
-
-static bool
-check_hash(struct exchange *ex, const struct document *doc)
+check_hash(struct exchange *ex, const struct document_version *version)
 {
 	const char *wanted = json_str(ex->request, "DocumentHash", NULL);
-	char hash[DIGEST_SHA256_HEX_SIZE];
 
-	if (!wanted || strcmp(json_str(ex->request, "DocumentHashType", "Sha256"), "Sha256") != 0)
-		return true;
-	digest_sha256_hex(doc->text, strlen(doc->text), hash);
-	if (strcmp(hash, wanted) == 0)
+	if (!wanted || strcmp(json_str(ex->request, "DocumentHashType", "Sha256"), "Sha256") != 0 ||
+	    strcmp(version->hash, wanted) == 0)
 		return true;
 	exchange_refuse(ex, 400, "InvalidDocument", "Document hash does not match.");
 	return false;
 }
 
-static const struct document *
-find_document(struct exchange *ex)
+static const struct document_version *
+find_document(struct exchange *ex, const struct document **ret_doc)
 {
+	const char *wanted = json_str(ex->request, "DocumentVersion", "");
+	const struct document_version *version;
 	struct err e = { 0 };
 	const struct document *doc =
 		documents_find(ex->sb->documents,
-			       bare_name(json_str(ex->request, "DocumentName", "")), &e);
+			       document_bare_name(json_str(ex->request, "DocumentName", "")), &e);
 
 	if (!doc) {
 		exchange_refuse(ex, 400, "InvalidDocument", "%s", err_text(&e));
 		return NULL;
 	}
-	if (!check_version(ex, doc, json_str(ex->request, "DocumentVersion", "")) ||
-	    !check_hash(ex, doc))
+	if (strcmp(doc->type, "Command") != 0) {
+		exchange_refuse(ex, 400, "InvalidDocument",
+				"Document %s is of type %s; a command needs one of type Command.",
+				doc->name, doc->type);
 		return NULL;
-	return doc;
+	}
+	version = document_version(doc, wanted);
+	if (!version) {
+		exchange_refuse(ex, 400, "InvalidDocumentVersion",
+				"Document version %s of %s does not exist.", wanted, doc->name);
+		return NULL;
+	}
+	*ret_doc = doc;
+	return check_hash(ex, version) ? version : NULL;
 }
 
 /* InstanceIds, or Targets with Key=InstanceIds; tags and groups have no meaning here. Borrowed. */
@@ -143,14 +129,15 @@ check_references(struct exchange *ex)
 }
 
 static void
-fill_spec(struct exchange *ex, const struct document *doc, struct command_spec *spec)
+fill_spec(struct exchange *ex, const struct document *doc, const json_t *content,
+	  struct command_spec *spec)
 {
 	const json_t *log = json_object_get(ex->request, "CloudWatchOutputConfig");
 
 	spec->document = doc->name;
 	spec->version = json_str(ex->request, "DocumentVersion", "$DEFAULT");
 	spec->comment = json_str(ex->request, "Comment", "");
-	spec->content = doc->content;
+	spec->content = content;
 	spec->parameters = json_object_get(ex->request, "Parameters");
 	spec->targets = json_object_get(ex->request, "Targets");
 	spec->notification = json_object_get(ex->request, "NotificationConfig");
@@ -169,16 +156,17 @@ ssm_send_command(struct exchange *ex)
 {
 	struct node *nodes[NODES_MAX];
 	struct command_spec spec = { .nodes = nodes };
-	const struct document *doc = find_document(ex);
-	const json_t *ids = doc ? instance_ids(ex) : NULL;
+	const struct document *doc;
+	const struct document_version *version = find_document(ex, &doc);
+	const json_t *ids = version ? instance_ids(ex) : NULL;
 	autojson json_t *parameters = NULL;
 	struct err e = { 0 };
 	struct command *cmd;
 
 	if (!ids || !find_nodes(ex, ids, &spec) || !check_references(ex))
 		return;
-	fill_spec(ex, doc, &spec);
-	parameters = params_for_node(doc->content, spec.parameters, &e);
+	fill_spec(ex, doc, version->content, &spec);
+	parameters = params_for_node(version->content, spec.parameters, &e);
 	if (!parameters) {
 		exchange_refuse(ex, 400, "InvalidParameters", "%s", err_text(&e));
 		return;

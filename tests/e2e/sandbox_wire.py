@@ -14,6 +14,7 @@ import uuid
 
 from botocore.credentials import Credentials
 
+import sandbox_documents
 import sandbox_store
 from fake_node import Node, Refused, step
 from sandbox_lib import (IID, MODEL, READY, Operator, ctl, finish, http_status, journal, ok,
@@ -542,6 +543,7 @@ def main():
     test_time_outs(operator)
     test_faults(node)
     sandbox_store.test_all(node, operator)
+    sandbox_documents.test_all(node, operator)
     test_secrets(node, operator)
 
 
