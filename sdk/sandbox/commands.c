@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/store.h"
+#include "sdk/sandbox/targets.h"
 
 #define DEFAULT_EXECUTION_S 3600
 
@@ -64,6 +65,7 @@ command_free(void *value)
 	free(cmd->service_role);
 	free(cmd->max_concurrency);
 	free(cmd->max_errors);
+	free(cmd->payload);
 	free(cmd);
 }
 
@@ -92,6 +94,7 @@ end_messages(struct invocation *inv)
 	if (inv->msg)
 		message_end(inv->msg);
 	inv->cmd->sb->store->finals++;
+	inv->cmd->sb->store->open--;
 }
 
 void
@@ -105,6 +108,7 @@ invocation_set(struct invocation *inv, enum status status, const char *details)
 		return;
 	end_messages(inv);
 	invocation_reach(inv, STAGE_FINAL);
+	command_advance(inv->cmd);
 }
 
 struct plugin *
@@ -145,19 +149,20 @@ plan_plugins(struct invocation *inv, const json_t *content)
 			invocation_add_plugin(inv, name, name);
 		return;
 	}
-	json_array_foreach(steps, i, value) invocation_add_plugin(inv, json_str(value, "name", ""),
-								  json_str(value, "action", ""));
+	json_array_foreach(steps, i, value)
+		invocation_add_plugin(inv, json_str(value, "name", ""),
+				      json_str(value, "action", ""));
 }
 
 static void
-time_out_plugins(struct invocation *inv, const char *details)
+end_plugins(struct invocation *inv, enum status status, const char *details)
 {
 	for (size_t i = 0; i < inv->plugin_count; i++) {
 		struct plugin *p = &inv->plugins[i];
 
 		if (p->status >= STATUS_SUCCESS)
 			continue;
-		p->status = STATUS_TIMED_OUT;
+		p->status = status;
 		snprintf(p->details, sizeof(p->details), "%s", details);
 	}
 }
@@ -168,13 +173,13 @@ on_deadline(void *arg)
 {
 	struct invocation *inv = arg;
 	bool started = inv->stage_us[STAGE_ACKNOWLEDGED] || inv->stage_us[STAGE_FIRST];
-	int64_t left_ms = inv->cmd->expires_ms - clock_wall_ms();
+	int64_t left_ms = inv->expires_ms - clock_wall_ms();
 
 	if (started && left_ms > 0) {
 		timer_in(inv->cmd->sb->ev, &inv->deadline, left_ms);
 		return;
 	}
-	time_out_plugins(inv, started ? "ExecutionTimedOut" : "DeliveryTimedOut");
+	end_plugins(inv, STATUS_TIMED_OUT, started ? "ExecutionTimedOut" : "DeliveryTimedOut");
 	invocation_set(inv, STATUS_TIMED_OUT, started ? "ExecutionTimedOut" : "DeliveryTimedOut");
 }
 
@@ -214,22 +219,83 @@ payload_of(const struct command *cmd, const struct command_spec *spec)
 }
 
 static void
-start_invocation(struct invocation *inv, const struct command_spec *spec, const char *payload)
+prepare_invocation(struct invocation *inv, struct command *cmd, struct node *node,
+		   const json_t *content)
 {
-	struct sandbox *sb = inv->cmd->sb;
-	autofree char *id = xasprintf("aws.ssm.%s.%s", inv->cmd->id, inv->node->id);
+	inv->cmd = cmd;
+	inv->node = node;
+	inv->deadline.fn = on_deadline;
+	inv->deadline.arg = inv;
+	snprintf(inv->details, sizeof(inv->details), "Pending");
+	plan_plugins(inv, content);
+	cmd->sb->store->open++;
+}
+
+static void
+start_invocation(struct invocation *inv)
+{
+	struct command *cmd = inv->cmd;
+	struct sandbox *sb = cmd->sb;
+	autofree char *id = xasprintf("aws.ssm.%s.%s", cmd->id, inv->node->id);
 	autofree char *topic =
 		xasprintf("aws.ssm.sendCommand.%s.%s", sb->set.region, inv->node->id);
 
-	snprintf(inv->details, sizeof(inv->details), "Pending");
-	plan_plugins(inv, spec->content);
-	inv->deadline.fn = on_deadline;
-	inv->deadline.arg = inv;
-	timer_in(sb->ev, &inv->deadline, inv->cmd->timeout_s * 1000);
-	inv->msg = message_new(sb, inv->node, id, topic, payload);
+	inv->expires_ms = clock_wall_ms() + (cmd->timeout_s + cmd->execution_s) * 1000;
+	timer_in(sb->ev, &inv->deadline, cmd->timeout_s * 1000);
+	inv->msg = message_new(sb, inv->node, id, topic, cmd->payload);
 	inv->msg->inv = inv;
 	invocation_reach(inv, STAGE_QUEUED);
 	message_queue(inv->msg);
+}
+
+/* Those that are not queued yet end with it. */
+static void
+terminate(struct command *cmd)
+{
+	while (cmd->next < cmd->inv_count) {
+		struct invocation *inv = &cmd->invs[cmd->next++];
+
+		end_plugins(inv, STATUS_CANCELLED, "Terminated");
+		invocation_set(inv, STATUS_CANCELLED, "Terminated");
+	}
+}
+
+static size_t
+running(const struct command *cmd)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < cmd->next; i++)
+		n += cmd->invs[i].status < STATUS_SUCCESS;
+	return n;
+}
+
+void
+command_advance(struct command *cmd)
+{
+	int64_t at_once = targets_share(cmd->max_concurrency, cmd->inv_count);
+	int done, errors, undelivered;
+
+	if (cmd->held || cmd->next == cmd->inv_count)
+		return;
+	cmd->held = true;
+	command_counts(cmd, &done, &errors, &undelivered);
+	if (errors > targets_share(cmd->max_errors, cmd->inv_count))
+		terminate(cmd);
+	for (int64_t left = (at_once > 1 ? at_once : 1) - (int64_t)running(cmd);
+	     cmd->next < cmd->inv_count && left > 0; cmd->next++) {
+		struct invocation *inv = &cmd->invs[cmd->next];
+
+		if (inv->status >= STATUS_SUCCESS)
+			continue;
+		start_invocation(inv);
+		left--;
+	}
+	cmd->held = false;
+	if (cmd->next < cmd->inv_count)
+		return;
+	free(cmd->payload);
+	cmd->payload = NULL;
 }
 
 static void
@@ -268,89 +334,139 @@ copy_spec(struct command *cmd, const struct command_spec *spec)
 	cmd->max_concurrency = xstrdup(spec->max_concurrency ? spec->max_concurrency : "50");
 	cmd->max_errors = xstrdup(spec->max_errors ? spec->max_errors : "0");
 	cmd->requested_ms = clock_wall_ms();
-	cmd->expires_ms = cmd->requested_ms +
-		(spec->timeout_s + execution_seconds(spec->parameters, spec->content)) * 1000;
+	cmd->execution_s = execution_seconds(spec->parameters, spec->content);
+	cmd->expires_ms = cmd->requested_ms + (spec->timeout_s + cmd->execution_s) * 1000;
+}
+
+/* Why a command reaches nobody, in the service's words, or NULL. */
+static const char *
+sent_to_nobody(const struct sandbox *sb, const struct command_spec *spec)
+{
+	if (!spec->node_count && spec->by_tag)
+		return "NoInstancesInTag";
+	if (spec->by_tag && sb->set.max_pending &&
+	    sb->store->open + (int64_t)spec->node_count > sb->set.max_pending)
+		return "RateExceeded";
+	return NULL;
 }
 
 struct command *
 command_new(struct sandbox *sb, const struct command_spec *spec)
 {
 	struct command *cmd = xcalloc(1, sizeof(*cmd));
-	autofree char *payload = NULL;
 
 	cmd->sb = sb;
 	rand_uuid4(cmd->id);
 	copy_spec(cmd, spec);
+	remember(sb->store, cmd);
+	cmd->nobody = sent_to_nobody(sb, spec);
+	if (cmd->nobody) {
+		cmd->would_be = spec->node_count;
+		return cmd;
+	}
 	cmd->invs = xcalloc(spec->node_count, sizeof(*cmd->invs));
 	cmd->inv_count = spec->node_count;
-	remember(sb->store, cmd);
-	payload = payload_of(cmd, spec);
-	for (size_t i = 0; i < spec->node_count; i++) {
-		cmd->invs[i].cmd = cmd;
-		cmd->invs[i].node = spec->nodes[i];
-		start_invocation(&cmd->invs[i], spec, payload);
-	}
+	cmd->payload = payload_of(cmd, spec);
+	for (size_t i = 0; i < spec->node_count; i++)
+		prepare_invocation(&cmd->invs[i], cmd, spec->nodes[i], spec->content);
+	command_advance(cmd);
 	return cmd;
 }
 
-static void
-count_statuses(const struct command *cmd, int counts[STATUS_CANCELLED + 1], int *ret_undelivered)
+/* Invocations by how they are; what the service counts apart, apart. */
+struct counts {
+	int open, pending, success, failed, timed_out, cancelled;
+	int undelivered, undeliverable; /* neither timed_out nor failed */
+	int terminated;			/* not cancelled */
+};
+
+static int *
+counter(struct counts *n, const struct invocation *inv)
 {
-	*ret_undelivered = 0;
-	for (size_t i = 0; i < cmd->inv_count; i++) {
-		counts[cmd->invs[i].status]++;
-		if (strcmp(cmd->invs[i].details, "DeliveryTimedOut") == 0)
-			(*ret_undelivered)++;
+	switch (inv->status) {
+	case STATUS_PENDING:
+		n->pending++;
+		return &n->open;
+	case STATUS_IN_PROGRESS:
+	case STATUS_CANCELLING:
+		return &n->open;
+	case STATUS_SUCCESS:
+		return &n->success;
+	case STATUS_FAILED:
+		return strcmp(inv->details, "Undeliverable") == 0 ? &n->undeliverable : &n->failed;
+	case STATUS_TIMED_OUT:
+		return strcmp(inv->details, "DeliveryTimedOut") == 0 ? &n->undelivered
+								     : &n->timed_out;
+	case STATUS_CANCELLED:
+		break;
 	}
+	return strcmp(inv->details, "Terminated") == 0 ? &n->terminated : &n->cancelled;
+}
+
+static struct counts
+count(const struct command *cmd)
+{
+	struct counts n = { 0 };
+
+	for (size_t i = 0; i < cmd->inv_count; i++)
+		(*counter(&n, &cmd->invs[i]))++;
+	return n;
+}
+
+static enum status
+open_status(const struct command *cmd, const struct counts *n, const char **ret_details)
+{
+	enum status s = cmd->cancel_asked	    ? STATUS_CANCELLING
+		: n->pending == (int)cmd->inv_count ? STATUS_PENDING
+						    : STATUS_IN_PROGRESS;
+
+	*ret_details = status_name(s);
+	return s;
+}
+
+/* More errors than allowed decide, then more that were not delivered; fewer leave it incomplete. */
+static enum status
+final_status(const struct command *cmd, const struct counts *n, const char **ret_details)
+{
+	int allowed = (int)targets_share(cmd->max_errors, cmd->inv_count);
+	int all = (int)cmd->inv_count;
+	enum status s = STATUS_SUCCESS;
+
+	if (n->failed + n->timed_out > allowed)
+		s = n->failed ? STATUS_FAILED : STATUS_TIMED_OUT;
+	else if (n->undelivered > allowed)
+		s = STATUS_TIMED_OUT;
+	else if (n->cancelled)
+		s = STATUS_CANCELLED;
+	else if (n->undeliverable == all)
+		s = STATUS_FAILED;
+	*ret_details = s == STATUS_TIMED_OUT
+		? n->timed_out > allowed ? "ExecutionTimedOut" : "DeliveryTimedOut"
+		: status_name(s);
+	if (s == STATUS_SUCCESS && n->success + n->undeliverable < all)
+		*ret_details = "Incomplete";
+	return s;
 }
 
 enum status
 command_status(const struct command *cmd, const char **ret_details)
 {
-	/* The worst end wins. */
-	static const enum status order[] = { STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CANCELLED };
-	int n[STATUS_CANCELLED + 1] = { 0 }, undelivered, all = (int)cmd->inv_count;
-	int open = 0;
+	struct counts n = count(cmd);
 
-	count_statuses(cmd, n, &undelivered);
-	open = n[STATUS_PENDING] + n[STATUS_IN_PROGRESS] + n[STATUS_CANCELLING];
-	if (open) {
-		enum status s = cmd->cancel_asked  ? STATUS_CANCELLING
-			: n[STATUS_PENDING] == all ? STATUS_PENDING
-						   : STATUS_IN_PROGRESS;
-		*ret_details = status_name(s);
-		return s;
-	}
-	for (size_t i = 0; i < NELEMS(order); i++) {
-		if (!n[order[i]])
-			continue;
-		*ret_details = order[i] != STATUS_TIMED_OUT ? status_name(order[i])
-			: undelivered			    ? "DeliveryTimedOut"
-							    : "ExecutionTimedOut";
-		return order[i];
-	}
-	*ret_details = "Success";
-	return STATUS_SUCCESS;
+	*ret_details = cmd->nobody;
+	if (cmd->nobody)
+		return strcmp(cmd->nobody, "RateExceeded") == 0 ? STATUS_CANCELLED : STATUS_SUCCESS;
+	return n.open ? open_status(cmd, &n, ret_details) : final_status(cmd, &n, ret_details);
 }
 
 void
 command_counts(const struct command *cmd, int *ret_done, int *ret_errors, int *ret_undelivered)
 {
-	int n[STATUS_CANCELLED + 1] = { 0 };
+	struct counts n = count(cmd);
 
-	count_statuses(cmd, n, ret_undelivered);
-	*ret_done =
-		n[STATUS_SUCCESS] + n[STATUS_FAILED] + n[STATUS_TIMED_OUT] + n[STATUS_CANCELLED];
-	*ret_errors = n[STATUS_FAILED] + n[STATUS_TIMED_OUT] - *ret_undelivered;
-}
-
-static void
-cancel_plugins(struct invocation *inv)
-{
-	for (size_t i = 0; i < inv->plugin_count; i++) {
-		inv->plugins[i].status = STATUS_CANCELLED;
-		snprintf(inv->plugins[i].details, sizeof(inv->plugins[i].details), "Cancelled");
-	}
+	*ret_done = (int)cmd->inv_count - n.open;
+	*ret_errors = n.failed + n.timed_out;
+	*ret_undelivered = n.undelivered;
 }
 
 static void
@@ -377,7 +493,7 @@ cancel_invocation(struct invocation *inv)
 		return;
 	inv->cancel_asked = true;
 	if (!inv->stage_us[STAGE_DELIVERED]) {
-		cancel_plugins(inv);
+		end_plugins(inv, STATUS_CANCELLED, "Cancelled");
 		invocation_set(inv, STATUS_CANCELLED, "Cancelled");
 		return;
 	}
@@ -389,7 +505,11 @@ void
 command_cancel(struct command *cmd, struct node *only)
 {
 	cmd->cancel_asked = true;
+	/* None that is going to be cancelled takes the place of one that was. */
+	cmd->held = true;
 	for (size_t i = 0; i < cmd->inv_count; i++)
 		if (!only || cmd->invs[i].node == only)
 			cancel_invocation(&cmd->invs[i]);
+	cmd->held = false;
+	command_advance(cmd);
 }

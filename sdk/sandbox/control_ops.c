@@ -80,16 +80,14 @@ operator_form(const json_t *parameters)
 	const char *name;
 	size_t i;
 
-	json_object_foreach((json_t *)parameters, name, value)
-	{
+	json_object_foreach((json_t *)parameters, name, value) {
 		json_t *list = json_array();
 
 		if (!json_is_array(value))
 			json_array_append(list, value);
 		else
 			json_array_extend(list, value);
-		json_array_foreach(list, i, item)
-		{
+		json_array_foreach(list, i, item) {
 			autofree char *text = json_is_string(item) ? NULL : json_text(item);
 
 			if (text)
@@ -181,9 +179,10 @@ invocation_of(struct sandbox *sb, const json_t *r, struct err *e)
 
 	if (!cmd)
 		return NULL;
-	inv = instance ? command_invocation(cmd, instance) : &cmd->invs[0];
+	inv = instance ? command_invocation(cmd, instance) : cmd->inv_count ? &cmd->invs[0] : NULL;
 	if (!inv)
-		err_set(e, -ENOENT, "command %s was not sent to %s", cmd->id, instance);
+		err_set(e, -ENOENT, "command %s was not sent to %s", cmd->id,
+			instance ? instance : "anybody");
 	return inv;
 }
 
@@ -230,7 +229,7 @@ op_invocation(struct sandbox *sb, struct client *c, const json_t *r, struct err 
 		return NULL;
 	out = wait_timings(inv);
 	json_object_set_new(out, "ok", json_true());
-	json_object_set_new(out, "message", json_string(inv->msg->id));
+	json_object_set_new(out, "message", json_string(inv->msg ? inv->msg->id : ""));
 	json_object_set_new(out, "trace", json_string(inv->trace ? inv->trace : ""));
 	json_object_set_new(out, "plugins", shown_plugins(inv));
 	if (inv->cancel)
@@ -251,7 +250,7 @@ op_redeliver(struct sandbox *sb, struct client *c, const json_t *r, struct err *
 		return NULL;
 	msg = json_bool(r, "cancel", false) ? inv->cancel : inv->msg;
 	if (!msg) {
-		err_set(e, -ENOENT, "the command was not cancelled");
+		err_set(e, -ENOENT, "the command was not cancelled, or waits for others to end");
 		return NULL;
 	}
 	if (!msg->payload) {
@@ -435,11 +434,13 @@ op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 	sb->set.poll_ms = bounded(r, "poll_ms", sb->set.poll_ms, 0, YEAR_MS);
 	sb->set.max_messages = bounded(r, "max_messages", sb->set.max_messages, 1, 1000);
 	sb->set.max_skew_ms = bounded(r, "max_skew_ms", sb->set.max_skew_ms, 0, YEAR_MS);
+	sb->set.max_pending = bounded(r, "max_pending", sb->set.max_pending, 0, QUEUE_MAX);
 	sb->set.unregistered = json_bool(r, "unregistered", sb->set.unregistered);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:b}", "ok", 1, "skew_ms",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:b}", "ok", 1, "skew_ms",
 			 (json_int_t)sb->set.skew_ms, "poll_ms", (json_int_t)sb->set.poll_ms,
 			 "max_messages", (json_int_t)sb->set.max_messages, "max_skew_ms",
-			 (json_int_t)sb->set.max_skew_ms, "unregistered", sb->set.unregistered);
+			 (json_int_t)sb->set.max_skew_ms, "max_pending",
+			 (json_int_t)sb->set.max_pending, "unregistered", sb->set.unregistered);
 }
 
 /* ---- the sandbox itself ---- */

@@ -71,7 +71,8 @@ wait_timings(const struct invocation *inv)
 	json_t *out =
 		json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "command", inv->cmd->id,
 			  "instance", inv->node->id, "status", status_name(inv->status), "details",
-			  inv->details, "deliveries", (json_int_t)inv->msg->deliveries, "replies",
+			  inv->details, "deliveries",
+			  (json_int_t)(inv->msg ? inv->msg->deliveries : 0), "replies",
 			  (json_int_t)inv->replies, "replies_after_final",
 			  (json_int_t)inv->replies_after_final);
 

@@ -38,6 +38,7 @@ struct settings {
 	int64_t poll_ms;      /* longest wait of GetMessages */
 	int64_t max_messages; /* per GetMessages */
 	int64_t max_skew_ms;  /* of a signature's date */
+	int64_t max_pending;  /* open invocations, beyond which a tag is RateExceeded; 0: any */
 	bool journal_off;
 	bool parent_exit, stdin_exit;
 	bool unregistered; /* send-command also to nodes that never reported */

@@ -53,13 +53,75 @@ filter_fits(const json_t *filter, const struct command *cmd, enum status s, cons
 }
 
 static bool
+is_one_of(const char *s, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcmp(*words, s) == 0)
+			return true;
+	return false;
+}
+
+/* What ListCommands and ListCommandInvocations look for differs. */
+static bool
+check_filter(struct exchange *ex, const json_t *filter, bool invocations)
+{
+	static const char *const of_commands[] = {
+		"Pending",	    "InProgress",	"Success",
+		"Cancelled",	    "Failed",		"TimedOut",
+		"AccessDenied",	    "DeliveryTimedOut", "Incomplete",
+		"Cancelling",	    "LimitExceeded",	"ExecutionTimedOut",
+		"NoInstancesInTag", "RateExceeded",	NULL
+	};
+	static const char *const of_invocations[] = {
+		"Pending",	"InProgress",	    "Success",
+		"Cancelled",	"Failed",	    "TimedOut",
+		"AccessDenied", "DeliveryTimedOut", "InvalidPlatform",
+		"Delayed",	"Undeliverable",    "ExecutionTimedOut",
+		"Terminated",	"Cancelling",	    NULL
+	};
+	static const char *const stages[] = { "Executing", "Complete", NULL };
+	const char *key = json_str(filter, "key", ""), *value = json_str(filter, "value", "");
+	bool good = true;
+	int64_t ignored;
+
+	if (strcmp(key, "ExecutionStage") == 0 && invocations) {
+		exchange_refuse(ex, 400, "InvalidFilterKey",
+				"ExecutionStage is no filter of invocations.");
+		return false;
+	}
+	if (strcmp(key, "ExecutionStage") == 0)
+		good = is_one_of(value, stages);
+	else if (strcmp(key, "Status") == 0)
+		good = is_one_of(value, invocations ? of_invocations : of_commands);
+	else if (strcmp(key, "DocumentName") != 0)
+		good = text_from_iso8601(value, &ignored) == 0;
+	if (!good)
+		exchange_refuse(ex, 400, "ValidationException",
+				"'%.128s' is no value of the filter %s.", value, key);
+	return good;
+}
+
+static bool
+filters_check(struct exchange *ex, bool invocations)
+{
+	const json_t *filter;
+	size_t i;
+
+	json_array_foreach(json_object_get(ex->request, "Filters"), i, filter)
+		if (!check_filter(ex, filter, invocations))
+			return false;
+	return true;
+}
+
+static bool
 filters_fit(struct exchange *ex, const struct command *cmd, enum status s, const char *details)
 {
 	const json_t *filter;
 	size_t i;
 
-	json_array_foreach(json_object_get(ex->request, "Filters"), i,
-			   filter) if (!filter_fits(filter, cmd, s, details)) return false;
+	json_array_foreach(json_object_get(ex->request, "Filters"), i, filter)
+		if (!filter_fits(filter, cmd, s, details))
+			return false;
 	return true;
 }
 
@@ -97,7 +159,7 @@ ssm_list_commands(struct exchange *ex)
 		exchange_refuse(ex, 400, "InvalidCommandId", "%s", "");
 		return;
 	}
-	if (!page_begin(ex, &page, PAGE_MAX))
+	if (!filters_check(ex, false) || !page_begin(ex, &page, PAGE_MAX))
 		return;
 	for (size_t i = page.at; (cmd = candidate(ex, i)); i++) {
 		enum status s = command_status(cmd, &details);
@@ -112,7 +174,7 @@ ssm_list_commands(struct exchange *ex)
 }
 
 /* Places count invocations: NODES_PER_COMMAND of them for each command, used or not. */
-#define NODES_PER_COMMAND 64
+#define NODES_PER_COMMAND ((size_t)1 << 20)
 
 static bool
 add_invocations(struct exchange *ex, struct page *page, struct command *cmd, size_t at)
@@ -139,7 +201,7 @@ ssm_list_invocations(struct exchange *ex)
 	struct command *cmd;
 	struct page page;
 
-	if (!page_begin(ex, &page, PAGE_MAX))
+	if (!filters_check(ex, true) || !page_begin(ex, &page, PAGE_MAX))
 		return;
 	for (size_t at = page.at; (cmd = candidate(ex, at / NODES_PER_COMMAND));
 	     at = (at / NODES_PER_COMMAND + 1) * NODES_PER_COMMAND)
@@ -166,7 +228,9 @@ values_have(const json_t *values, const char *s)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(values, i, v) if (s && strcmp(json_string_value(v), s) == 0) return true;
+	json_array_foreach(values, i, v)
+		if (s && strcmp(json_string_value(v), s) == 0)
+			return true;
 	return false;
 }
 
@@ -182,12 +246,11 @@ node_fits(struct exchange *ex, const struct node *node, const json_t *view)
 		const json_t *filter;
 		size_t i;
 
-		json_array_foreach(
-			json_object_get(ex->request, lists[k][0]), i,
-			filter) if (!values_have(json_object_get(filter, lists[k][2]),
-						 node_property(node, view,
-							       json_str(filter, lists[k][1],
-									"")))) return false;
+		json_array_foreach(json_object_get(ex->request, lists[k][0]), i, filter)
+			if (!values_have(json_object_get(filter, lists[k][2]),
+					 node_property(node, view,
+						       json_str(filter, lists[k][1], ""))))
+				return false;
 	}
 	return true;
 }

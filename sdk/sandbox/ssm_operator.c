@@ -7,6 +7,7 @@
 #include "core/base/json.h"
 #include "core/base/map.h"
 #include "sdk/sandbox/dispatch.h"
+#include "sdk/sandbox/targets.h"
 
 static struct command *
 command_of(struct exchange *ex)
@@ -132,8 +133,16 @@ static const struct shape send_members[] = {
 	{ .name = "OutputS3Region", .type = SHAPE_STRING, .min = 3, .max = 20 },
 	{ .name = "OutputS3BucketName", .type = SHAPE_STRING, .min = 3, .max = 63 },
 	{ .name = "OutputS3KeyPrefix", .type = SHAPE_STRING, .max = 500 },
-	{ .name = "MaxConcurrency", .type = SHAPE_STRING, .min = 1, .max = 7 },
-	{ .name = "MaxErrors", .type = SHAPE_STRING, .min = 1, .max = 7 },
+	{ .name = "MaxConcurrency",
+	  .type = SHAPE_STRING,
+	  .min = 1,
+	  .max = 7,
+	  .check = targets_is_concurrency },
+	{ .name = "MaxErrors",
+	  .type = SHAPE_STRING,
+	  .min = 1,
+	  .max = 7,
+	  .check = targets_is_errors },
 	{ .name = "ServiceRoleArn", .type = SHAPE_STRING },
 	{ .name = "NotificationConfig", .type = SHAPE_STRUCT, .inner = notification_members },
 	{ .name = "CloudWatchOutputConfig", .type = SHAPE_STRUCT, .inner = log_members },

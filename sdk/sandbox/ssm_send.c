@@ -9,8 +9,8 @@
 #include "sdk/sandbox/documents.h"
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/ssm_operator.h"
+#include "sdk/sandbox/targets.h"
 
-#define NODES_MAX 50
 #define TIMEOUT_S 3600
 
 /* The version's hash, where the operator insists on one. */
@@ -56,52 +56,6 @@ find_document(struct exchange *ex, const struct document **ret_doc)
 	return check_hash(ex, version) ? version : NULL;
 }
 
-/* InstanceIds, or Targets with Key=InstanceIds; tags and groups have no meaning here. Borrowed. */
-static const json_t *
-instance_ids(struct exchange *ex)
-{
-	const json_t *ids = json_object_get(ex->request, "InstanceIds");
-	const json_t *targets = json_object_get(ex->request, "Targets");
-	const json_t *first = json_array_get(targets, 0);
-
-	if (json_array_size(ids) && !json_array_size(targets))
-		return ids;
-	if (!json_array_size(ids) && json_array_size(targets) == 1 &&
-	    strcmp(json_str(first, "Key", ""), "InstanceIds") == 0 &&
-	    json_array_size(json_object_get(first, "Values")))
-		return json_object_get(first, "Values");
-	exchange_refuse(ex, 400, "ValidationException",
-			"either InstanceIds or one target with Key=InstanceIds is needed; the "
-			"sandbox knows no tags and no resource groups");
-	return NULL;
-}
-
-static bool
-find_nodes(struct exchange *ex, const json_t *ids, struct command_spec *spec)
-{
-	const json_t *id;
-	size_t i;
-
-	json_array_foreach(ids, i, id) {
-		struct node *node = store_node(ex->sb, json_string_value(id), false);
-
-		if (!node || (!node->info && !ex->sb->set.unregistered)) {
-			exchange_refuse(ex, 400, "InvalidInstanceId",
-					"Instances [[%s]] not in a valid state for account %s",
-					json_string_value(id), ex->sb->set.account);
-			return false;
-		}
-		for (size_t k = 0; k < spec->node_count; k++) {
-			if (spec->nodes[k] != node)
-				continue;
-			exchange_refuse(ex, 400, "DuplicateInstanceId", "%s", node->id);
-			return false;
-		}
-		spec->nodes[spec->node_count++] = node;
-	}
-	return true;
-}
-
 /* A secret would end up in the command's history: the service takes none by reference. */
 static bool
 check_references(struct exchange *ex)
@@ -140,6 +94,8 @@ fill_spec(struct exchange *ex, const struct document *doc, const json_t *content
 	spec->content = content;
 	spec->parameters = json_object_get(ex->request, "Parameters");
 	spec->targets = json_object_get(ex->request, "Targets");
+	spec->by_tag = json_array_size(spec->targets) > 0 &&
+		strcmp(json_str(json_array_get(spec->targets, 0), "Key", ""), "InstanceIds") != 0;
 	spec->notification = json_object_get(ex->request, "NotificationConfig");
 	spec->timeout_s = json_int(ex->request, "TimeoutSeconds", TIMEOUT_S);
 	spec->bucket = json_str(ex->request, "OutputS3BucketName", "");
@@ -154,16 +110,15 @@ fill_spec(struct exchange *ex, const struct document *doc, const json_t *content
 void
 ssm_send_command(struct exchange *ex)
 {
-	struct node *nodes[NODES_MAX];
-	struct command_spec spec = { .nodes = nodes };
 	const struct document *doc;
 	const struct document_version *version = find_document(ex, &doc);
-	const json_t *ids = version ? instance_ids(ex) : NULL;
+	struct command_spec spec = { 0 };
 	autojson json_t *parameters = NULL;
+	struct node_list list = { 0 };
+	struct refusal why;
 	struct err e = { 0 };
-	struct command *cmd;
 
-	if (!ids || !find_nodes(ex, ids, &spec) || !check_references(ex))
+	if (!version || !check_references(ex))
 		return;
 	fill_spec(ex, doc, version->content, &spec);
 	parameters = params_for_node(version->content, spec.parameters, &e);
@@ -171,7 +126,15 @@ ssm_send_command(struct exchange *ex)
 		exchange_refuse(ex, 400, "InvalidParameters", "%s", err_text(&e));
 		return;
 	}
+	if (!targets_find(ex->sb, ex->request, &list, &why)) {
+		exchange_refuse_for(ex, &why);
+		return;
+	}
 	spec.payload_parameters = parameters;
-	cmd = command_new(ex->sb, &spec);
-	exchange_answer_json(ex, json_pack("{s:o}", "Command", view_command(cmd)));
+	spec.nodes = list.nodes;
+	spec.node_count = list.count;
+	exchange_answer_json(ex,
+			     json_pack("{s:o}", "Command",
+				       view_command(command_new(ex->sb, &spec))));
+	free(list.nodes);
 }

@@ -85,7 +85,9 @@ view_command(const struct command *cmd)
 	command_counts(cmd, &done, &errors, &undelivered);
 	json_object_set_new(out, "ExpiresAfter", seconds(cmd->expires_ms));
 	json_object_set_new(out, "RequestedDateTime", seconds(cmd->requested_ms));
-	json_object_set_new(out, "TargetCount", json_integer((json_int_t)cmd->inv_count));
+	json_object_set_new(out, "TargetCount",
+			    json_integer(
+				    (json_int_t)(cmd->nobody ? cmd->would_be : cmd->inv_count)));
 	json_object_set_new(out, "CompletedCount", json_integer(done));
 	json_object_set_new(out, "ErrorCount", json_integer(errors));
 	json_object_set_new(out, "DeliveryTimedOutCount", json_integer(undelivered));
@@ -219,10 +221,8 @@ view_result(const struct invocation *inv, const struct plugin *p)
 json_t *
 view_node(const struct node *node, int64_t now_ms)
 {
-	static const char *const copied[] = {
-		"AgentVersion", "PlatformType", "PlatformName",
-		"PlatformVersion", "IPAddress", "ComputerName"
-	};
+	static const char *const copied[] = { "AgentVersion",	 "PlatformType", "PlatformName",
+					      "PlatformVersion", "IPAddress",	 "ComputerName" };
 	bool online = now_ms - node->last_ping_ms < ONLINE_MS;
 	bool managed = text_starts(node->id, "mi-");
 	json_t *out = json_pack("{s:s, s:s, s:o, s:b, s:s, s:s, s:s}", "InstanceId", node->id,

@@ -80,7 +80,8 @@ struct plugin {
 struct invocation {
 	struct command *cmd;
 	struct node *node;
-	struct message *msg, *cancel;
+	struct message *msg, *cancel; /* msg NULL: it waits for others to end (MaxConcurrency) */
+	int64_t expires_ms;	      /* of the time to run; 0: not queued yet */
 	enum status status;
 	char details[24];
 	char *trace;
@@ -107,7 +108,14 @@ struct command {
 	json_t *notification;
 	struct invocation *invs;
 	size_t inv_count;
+	size_t next;	     /* the first that is not queued yet */
+	char *payload;	     /* for those; NULL once there are none */
+	int64_t execution_s; /* the time to run */
+	bool held;	     /* nothing is queued for now */
 	bool cancel_asked;
+	/* Of a command that was sent to nobody: why, else NULL; and to how many else. */
+	const char *nobody;
+	size_t would_be;
 };
 
 struct store {
@@ -120,6 +128,7 @@ struct store {
 	size_t recent_at;
 	struct message *last_acknowledged;
 	int64_t finals;
+	int64_t open; /* invocations that are not final */
 };
 
 /* What send-command or the control socket wants; strings are borrowed. */
@@ -132,8 +141,10 @@ struct command_spec {
 	struct node **nodes;
 	size_t node_count;
 	int64_t timeout_s;
-	const char *bucket, *prefix, *log_group, *service_role, *max_concurrency, *max_errors;
+	const char *bucket, *prefix, *log_group, *service_role;
+	const char *max_concurrency, *max_errors;
 	bool log_enabled;
+	bool by_tag; /* that no node fits is an end of its own */
 };
 
 struct store *store_new(void);
@@ -149,6 +160,8 @@ struct invocation *command_invocation(struct command *cmd, const char *instance)
 enum status command_status(const struct command *cmd, const char **ret_details);
 void command_counts(const struct command *cmd, int *ret_done, int *ret_errors,
 		    int *ret_undelivered);
+/* Queues what MaxConcurrency allows; ends the rest when there were more errors than MaxErrors. */
+void command_advance(struct command *cmd);
 /* A message cancelCommand goes to each node (NULL: of all nodes) that is not done; what was not
  * delivered yet ends at once. */
 void command_cancel(struct command *cmd, struct node *only);

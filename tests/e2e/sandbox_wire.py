@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 
 import sandbox_documents
 import sandbox_store
+import sandbox_targets
 from fake_node import Node, Refused, step
 from sandbox_lib import (IID, MODEL, READY, Operator, ctl, finish, http_status, journal, ok,
                          operator_credentials, refused, same, take)
@@ -361,6 +362,31 @@ def test_pages(operator):
     ok(failed["Commands"] and all(c["Status"] == "Failed" for c in failed["Commands"]),
        "filter by status")
 
+    def listed(operation, **filters):
+        answer = operator.ask(operation, Filters=[{"key": k, "value": v} for k, v in filters.items()])
+        return answer["Commands" if operation == "ListCommands" else "CommandInvocations"]
+
+    now = datetime.datetime.utcnow()
+    later, before = [(now + datetime.timedelta(hours=h)).strftime("%Y-%m-%dT%H:%M:%SZ") for h in (1, -1)]
+    same((len(listed("ListCommands", InvokedAfter=before, InvokedBefore=later)),
+          listed("ListCommands", InvokedAfter=later), listed("ListCommandInvocations", InvokedBefore=before)),
+         (len(whole), [], []), "filter by time")
+    same({c["DocumentName"] for c in listed("ListCommands", DocumentName="Test-Steps")}, {"Test-Steps"},
+         "filter by document")
+    same(len(listed("ListCommands", ExecutionStage="Complete")) +
+         len(listed("ListCommands", ExecutionStage="Executing")), len(whole), "filter by stage")
+    same({i["StatusDetails"] for i in listed("ListCommandInvocations", Status="Undeliverable")},
+         {"Undeliverable"}, "filter by details")
+    for operation, key, value, code in (
+            ("ListCommands", "Status", "Tired", "ValidationException"),
+            ("ListCommands", "Status", "Terminated", "ValidationException"),
+            ("ListCommandInvocations", "Status", "Incomplete", "ValidationException"),
+            ("ListCommands", "InvokedAfter", "yesterday", "ValidationException"),
+            ("ListCommands", "ExecutionStage", "Resting", "ValidationException"),
+            ("ListCommands", "Colour", "red", "ValidationException"),
+            ("ListCommandInvocations", "ExecutionStage", "Complete", "InvalidFilterKey")):
+        refused("%s %s %s" % (operation, key, value), code, listed, operation, **{key: value})
+
 
 # ---- delivery ----
 
@@ -544,6 +570,7 @@ def main():
     test_faults(node)
     sandbox_store.test_all(node, operator)
     sandbox_documents.test_all(node, operator)
+    sandbox_targets.test_all(node, operator)
     test_secrets(node, operator)
 
 
