@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands and invocations: from the operator's request to the final status. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/control.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
 #include "sdk/sandbox/targets.h"
 
@@ -84,6 +86,7 @@ invocation_reach(struct invocation *inv, enum stage stage)
 	if (inv->stage_us[stage])
 		return;
 	inv->stage_us[stage] = sandbox_mono_us();
+	state_touch_command(inv->cmd);
 	control_on_stage(inv->cmd->sb, inv, stage);
 }
 
@@ -104,6 +107,7 @@ invocation_set(struct invocation *inv, enum status status, const char *details)
 		return;
 	inv->status = status;
 	snprintf(inv->details, sizeof(inv->details), "%s", details);
+	state_touch_command(inv->cmd);
 	if (status < STATUS_SUCCESS)
 		return;
 	end_messages(inv);
@@ -218,14 +222,20 @@ payload_of(const struct command *cmd, const struct command_spec *spec)
 	return json_text(payload);
 }
 
-static void
-prepare_invocation(struct invocation *inv, struct command *cmd, struct node *node,
-		   const json_t *content)
+void
+invocation_init(struct invocation *inv, struct command *cmd, struct node *node)
 {
 	inv->cmd = cmd;
 	inv->node = node;
 	inv->deadline.fn = on_deadline;
 	inv->deadline.arg = inv;
+}
+
+static void
+prepare_invocation(struct invocation *inv, struct command *cmd, struct node *node,
+		   const json_t *content)
+{
+	invocation_init(inv, cmd, node);
 	snprintf(inv->details, sizeof(inv->details), "Pending");
 	plan_plugins(inv, content);
 	cmd->sb->store->open++;
@@ -298,9 +308,11 @@ command_advance(struct command *cmd)
 	cmd->payload = NULL;
 }
 
-static void
-remember(struct store *st, struct command *cmd)
+void
+command_keep(struct command *cmd)
 {
+	struct store *st = cmd->sb->store;
+
 	if (st->order_count == st->order_room) {
 		st->order_room = st->order_room ? st->order_room * 2 : 256;
 		st->order = xrealloc(st->order, st->order_room, sizeof(struct command *));
@@ -338,6 +350,40 @@ copy_spec(struct command *cmd, const struct command_spec *spec)
 	cmd->expires_ms = cmd->requested_ms + (spec->timeout_s + cmd->execution_s) * 1000;
 }
 
+/* The time that is left, of that to deliver it or that to run; on_deadline() knows which. */
+static void
+resume_invocation(struct invocation *inv)
+{
+	bool started = inv->stage_us[STAGE_ACKNOWLEDGED] || inv->stage_us[STAGE_FIRST];
+	int64_t until_ms = inv->expires_ms - (started ? 0 : inv->cmd->execution_s * 1000);
+	int64_t left_ms = until_ms - clock_wall_ms();
+	struct message *const both[] = { inv->msg, inv->cancel };
+
+	timer_in(inv->cmd->sb->ev, &inv->deadline, left_ms > 0 ? left_ms : 0);
+	for (size_t i = 0; i < NELEMS(both); i++)
+		if (both[i] && both[i]->state < MESSAGE_ACKNOWLEDGED)
+			message_queue(both[i]);
+}
+
+int
+command_resume(struct command *cmd, struct err *e)
+{
+	for (; cmd->next < cmd->inv_count; cmd->next++)
+		if (cmd->invs[cmd->next].status < STATUS_SUCCESS && !cmd->invs[cmd->next].msg)
+			break;
+	if (cmd->next < cmd->inv_count && !cmd->payload)
+		return err_set(e, -EINVAL, "an invocation waits, but there is nothing to send");
+	for (size_t i = 0; i < cmd->inv_count; i++) {
+		if (cmd->invs[i].status >= STATUS_SUCCESS)
+			continue;
+		cmd->sb->store->open++;
+		if (cmd->invs[i].msg)
+			resume_invocation(&cmd->invs[i]);
+	}
+	command_advance(cmd);
+	return 0;
+}
+
 /* Why a command reaches nobody, in the service's words, or NULL. */
 static const char *
 sent_to_nobody(const struct sandbox *sb, const struct command_spec *spec)
@@ -351,14 +397,24 @@ sent_to_nobody(const struct sandbox *sb, const struct command_spec *spec)
 }
 
 struct command *
-command_new(struct sandbox *sb, const struct command_spec *spec)
+command_blank(struct sandbox *sb)
 {
 	struct command *cmd = xcalloc(1, sizeof(*cmd));
 
 	cmd->sb = sb;
+	list_init(&cmd->changed);
+	return cmd;
+}
+
+struct command *
+command_new(struct sandbox *sb, const struct command_spec *spec)
+{
+	struct command *cmd = command_blank(sb);
+
 	rand_uuid4(cmd->id);
 	copy_spec(cmd, spec);
-	remember(sb->store, cmd);
+	command_keep(cmd);
+	state_touch_command(cmd);
 	cmd->nobody = sent_to_nobody(sb, spec);
 	if (cmd->nobody) {
 		cmd->would_be = spec->node_count;
@@ -505,6 +561,7 @@ void
 command_cancel(struct command *cmd, struct node *only)
 {
 	cmd->cancel_asked = true;
+	state_touch_command(cmd);
 	/* None that is going to be cancelled takes the place of one that was. */
 	cmd->held = true;
 	for (size_t i = 0; i < cmd->inv_count; i++)

@@ -24,6 +24,7 @@
 #include "sdk/sandbox/options.h"
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/server.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
 #include "sdk/sandbox/tags.h"
 
@@ -133,6 +134,11 @@ open_parts(struct sandbox *sb, struct err *e)
 	sb->documents = documents_open(sb->set.builtin, sb->set.documents, e);
 	if (!sb->documents)
 		return e->code;
+	if (!sb->set.state_off) {
+		sb->state = state_open(sb, e);
+		if (!sb->state)
+			return e->code;
+	}
 	sb->server = server_open(sb, sb->set.port, e);
 	if (!sb->server)
 		return e->code;
@@ -170,6 +176,7 @@ run(struct sandbox *sb)
 static void
 done(struct sandbox *sb)
 {
+	sb->state = state_free(sb->state);
 	sb->control = control_free(sb->control);
 	sb->server = server_free(sb->server);
 	sb->journal = journal_free(sb->journal);

@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "sdk/sandbox/ec2messages.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
 
 /* Nobody acknowledged in time: to the front of the queue, because it is older than the others. */
@@ -101,7 +102,10 @@ message_acknowledge(struct message *msg)
 		list_remove(&msg->link);
 		msg->state = MESSAGE_ACKNOWLEDGED;
 	}
-	if (msg->inv && !msg->cancel)
+	if (!msg->inv)
+		return;
+	state_touch_command(msg->inv->cmd);
+	if (!msg->cancel)
 		invocation_reach(msg->inv, STAGE_ACKNOWLEDGED);
 }
 

@@ -35,6 +35,7 @@ enum {
 	OPT_ECS_TOKEN,
 	OPT_FAULT,
 	OPT_NO_JOURNAL,
+	OPT_NO_STATE,
 	OPT_TLS_CERT,
 	OPT_TLS_KEY,
 	OPT_UNREGISTERED,
@@ -68,6 +69,7 @@ static const struct option table[] = {
 	{ "ecs-token", required_argument, NULL, OPT_ECS_TOKEN },
 	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "no-journal", no_argument, NULL, OPT_NO_JOURNAL },
+	{ "no-state", no_argument, NULL, OPT_NO_STATE },
 	{ "unregistered", no_argument, NULL, OPT_UNREGISTERED },
 	{ "exit-with-parent", no_argument, NULL, OPT_PARENT },
 	{ "exit-with-stdin", no_argument, NULL, OPT_STDIN },
@@ -106,6 +108,7 @@ options_help(void)
 	      "  --ecs-token TEXT         Authorization wanted for container credentials\n"
 	      "  --fault K=V[,K=V]...     a fault from the start; may be repeated\n"
 	      "  --no-journal             write no request journal\n"
+	      "  --no-state               keep nothing for the next start, and read nothing\n"
 	      "  --unregistered           send-command also to nodes that never reported\n"
 	      "  --exit-with-parent       end when the parent process ends\n"
 	      "  --exit-with-stdin        end when standard input ends\n"
@@ -215,6 +218,7 @@ take_plain(struct options *o, int opt, const char *arg)
 		{ OPT_IPV6, NULL, &set->ipv6 },
 		{ OPT_NO_ROLE, NULL, &set->imds_no_role },
 		{ OPT_NO_JOURNAL, NULL, &set->journal_off },
+		{ OPT_NO_STATE, NULL, &set->state_off },
 		{ OPT_UNREGISTERED, NULL, &set->unregistered },
 		{ OPT_PARENT, NULL, &set->parent_exit },
 		{ OPT_STDIN, NULL, &set->stdin_exit },

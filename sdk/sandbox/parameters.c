@@ -378,3 +378,26 @@ parameters_names(const struct parameters *p)
 		qsort(names, strv_len(names), sizeof(char *), compare);
 	return names;
 }
+
+json_t *
+parameters_save(const struct parameters *p)
+{
+	json_t *all = json_object();
+	const char *name;
+	size_t iter = 0;
+	void *versions;
+
+	while (map_next(p->all, &iter, &name, &versions))
+		json_object_set(all, name, versions);
+	return all;
+}
+
+void
+parameters_load(struct parameters *p, const json_t *all)
+{
+	const char *name;
+	json_t *versions;
+
+	json_object_foreach((json_t *)(uintptr_t)all, name, versions)
+		map_set(p->all, name, json_deep_copy(versions));
+}

@@ -38,5 +38,9 @@ char **parameters_names(const struct parameters *p);
 bool parameters_below(const char *name, const char *path, bool recursive);
 /* The first {{ssm:NAME}} in TEXT that means a SecureString: its name, caller frees; or NULL. */
 char *parameters_secure_reference(const struct parameters *p, const char *text);
+/* Everything: name -> versions, oldest first. Caller owns what is saved; what is loaded has passed
+ * the checks of state_store.c. */
+json_t *parameters_save(const struct parameters *p);
+void parameters_load(struct parameters *p, const json_t *all);
 
 #endif

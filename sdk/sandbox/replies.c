@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/shape.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
 
 static const char *const document_statuses[] = {
@@ -201,6 +202,7 @@ reply_apply(struct message *msg, const json_t *payload, struct err *e)
 	if (!msg->inv || msg->cancel)
 		return 0;
 	msg->inv->replies++;
+	state_touch_command(msg->inv->cmd);
 	if (msg->inv->status >= STATUS_SUCCESS)
 		msg->inv->replies_after_final++;
 	else

@@ -15,6 +15,7 @@ struct journal;
 struct documents;
 struct parameters;
 struct tags;
+struct state;
 struct store;
 struct server;
 struct control;
@@ -39,7 +40,7 @@ struct settings {
 	int64_t max_messages; /* per GetMessages */
 	int64_t max_skew_ms;  /* of a signature's date */
 	int64_t max_pending;  /* open invocations, beyond which a tag is RateExceeded; 0: any */
-	bool journal_off;
+	bool journal_off, state_off;
 	bool parent_exit, stdin_exit;
 	bool unregistered; /* send-command also to nodes that never reported */
 
@@ -64,6 +65,7 @@ struct sandbox {
 	struct map *imds_tokens; /* token -> struct holding its end */
 	struct parameters *parameters;
 	struct tags *tags;
+	struct state *state; /* NULL: nothing is kept */
 	bool stop;
 };
 

@@ -98,8 +98,7 @@ check_map(const struct shape *s, const json_t *v, const char *path, struct shape
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)v, key, value)
-	{
+	json_object_foreach((json_t *)v, key, value) {
 		char at[PATH_SIZE];
 		int err;
 
@@ -143,8 +142,7 @@ check_struct(const struct shape *members, const json_t *v, const char *path,
 
 	if (err)
 		return err;
-	json_object_foreach((json_t *)v, key, value)
-	{
+	json_object_foreach((json_t *)v, key, value) {
 		const struct shape *member = find_member(members, key);
 		char at[PATH_SIZE];
 
@@ -167,6 +165,8 @@ has_type(const struct shape *s, const json_t *v)
 		return json_is_string(v);
 	case SHAPE_INTEGER:
 		return json_is_integer(v);
+	case SHAPE_NUMBER:
+		return json_is_number(v);
 	case SHAPE_BOOLEAN:
 		return json_is_boolean(v);
 	case SHAPE_LIST:
@@ -181,7 +181,7 @@ has_type(const struct shape *s, const json_t *v)
 static int
 check_value(const struct shape *s, const json_t *v, const char *path, struct shape_error *ret)
 {
-	static const char *const names[] = { "a String", "an Integer", "a Boolean",
+	static const char *const names[] = { "a String", "an Integer", "a Number",   "a Boolean",
 					     "a List",	 "a Map",      "a Structure" };
 
 	if (s->nullable && json_is_null(v))
@@ -200,6 +200,7 @@ check_value(const struct shape *s, const json_t *v, const char *path, struct sha
 		return check_map(s, v, path, ret);
 	case SHAPE_STRUCT:
 		return check_struct(s->inner, v, path, ret);
+	case SHAPE_NUMBER:
 	case SHAPE_BOOLEAN:
 		break;
 	}

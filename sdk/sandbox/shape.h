@@ -10,6 +10,7 @@
 enum shape_type {
 	SHAPE_STRING,
 	SHAPE_INTEGER,
+	SHAPE_NUMBER, /* no limits */
 	SHAPE_BOOLEAN,
 	SHAPE_LIST,   /* inner: the element */
 	SHAPE_MAP,    /* inner: the value */

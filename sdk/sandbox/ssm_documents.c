@@ -13,6 +13,7 @@
 #include "sdk/sandbox/dispatch.h"
 #include "sdk/sandbox/page.h"
 #include "sdk/sandbox/ssm_operator.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/tags.h"
 
 /* ---- as the operator's client gets to see them ---- */
@@ -237,6 +238,7 @@ create_document(struct exchange *ex)
 		documents_create(ex->sb->documents, ex->request, sandbox_now_ms(ex->sb), &why);
 	autojson json_t *name = NULL;
 
+	state_touch(ex->sb);
 	if (!doc) {
 		exchange_refuse_for(ex, &why);
 		return;
@@ -256,6 +258,7 @@ update_document(struct exchange *ex)
 	const struct document_version *v =
 		documents_update(ex->sb->documents, ex->request, sandbox_now_ms(ex->sb), &why);
 
+	state_touch(ex->sb);
 	if (v)
 		answer_description(ex,
 				   documents_find(ex->sb->documents,
@@ -273,6 +276,7 @@ update_default(struct exchange *ex)
 		documents_set_default(ex->sb->documents, ex->request, &why);
 	json_t *out;
 
+	state_touch(ex->sb);
 	if (!v) {
 		exchange_refuse_for(ex, &why);
 		return;
@@ -289,6 +293,7 @@ delete_document(struct exchange *ex)
 	const char *name = json_str(ex->request, "Name", "");
 	struct refusal why;
 
+	state_touch(ex->sb);
 	if (!documents_delete(ex->sb->documents, ex->request, &why)) {
 		exchange_refuse_for(ex, &why);
 		return;

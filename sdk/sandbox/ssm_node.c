@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/dispatch.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
 
 static void
@@ -24,6 +25,7 @@ update_instance_information(struct exchange *ex)
 	if (!node->pings++)
 		node->registered_ms = now;
 	node->last_ping_ms = now;
+	state_touch(ex->sb);
 	control_on_node(ex->sb, node);
 	exchange_answer_json(ex, json_object());
 }

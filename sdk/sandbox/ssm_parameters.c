@@ -13,6 +13,7 @@
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/ssm_operator.h"
 #include "sdk/sandbox/ssm_parameters.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/tags.h"
 
 #define PATH_PAGE 10
@@ -41,6 +42,7 @@ put_parameter(struct exchange *ex)
 		parameters_delete(ex->sb->parameters, name);
 		return;
 	}
+	state_touch(ex->sb);
 	exchange_answer_json(ex,
 			     json_pack("{s:O, s:O}", "Version", json_object_get(version, "Version"),
 				       "Tier", json_object_get(version, "Tier")));
@@ -50,6 +52,7 @@ static bool
 delete_one(struct exchange *ex, const char *name)
 {
 	tags_remove_all(ex->sb->tags, "Parameter", name);
+	state_touch(ex->sb);
 	return parameters_delete(ex->sb->parameters, name);
 }
 

@@ -9,6 +9,7 @@
 #include "sdk/sandbox/documents.h"
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/ssm_operator.h"
+#include "sdk/sandbox/state.h"
 #include "sdk/sandbox/tags.h"
 
 static bool
@@ -51,6 +52,7 @@ ssm_tag(struct exchange *ex, const char *type, const char *id)
 {
 	int err = tags_add(ex->sb->tags, type, id, json_object_get(ex->request, "Tags"));
 
+	state_touch(ex->sb);
 	if (err == -E2BIG)
 		exchange_refuse(ex, 400, "TooManyTagsError", "a resource has at most %d tags",
 				TAGS_MAX);
@@ -87,6 +89,7 @@ remove_tags(struct exchange *ex)
 
 	if (!find_resource(ex, &type, &id))
 		return;
+	state_touch(ex->sb);
 	tags_remove(ex->sb->tags, type, id, json_object_get(ex->request, "TagKeys"));
 	exchange_answer_json(ex, json_object());
 }

@@ -116,6 +116,8 @@ struct command {
 	/* Of a command that was sent to nobody: why, else NULL; and to how many else. */
 	const char *nobody;
 	size_t would_be;
+	struct list changed; /* since it was written to its file */
+	size_t file_bytes;   /* of that; 0: there is none */
 };
 
 struct store {
@@ -160,6 +162,12 @@ struct invocation *command_invocation(struct command *cmd, const char *instance)
 enum status command_status(const struct command *cmd, const char **ret_details);
 void command_counts(const struct command *cmd, int *ret_done, int *ret_errors,
 		    int *ret_undelivered);
+/* For what was read from a file: an empty command, an invocation of it; then into the store; and on
+ * with what is not done: messages are delivered again, deadlines run (-EINVAL: it cannot be). */
+struct command *command_blank(struct sandbox *sb);
+void invocation_init(struct invocation *inv, struct command *cmd, struct node *node);
+void command_keep(struct command *cmd);
+int command_resume(struct command *cmd, struct err *e);
 /* Queues what MaxConcurrency allows; ends the rest when there were more errors than MaxErrors. */
 void command_advance(struct command *cmd);
 /* A message cancelCommand goes to each node (NULL: of all nodes) that is not done; what was not

@@ -105,3 +105,16 @@ tags_get(const struct tags *t, const char *type, const char *id, const char *key
 {
 	return json_str(tags_of(t, type, id), key, NULL);
 }
+
+json_t *
+tags_save(const struct tags *t)
+{
+	return json_incref(t->all);
+}
+
+void
+tags_load(struct tags *t, const json_t *all)
+{
+	json_decref(t->all);
+	t->all = json_deep_copy(all);
+}

@@ -24,4 +24,9 @@ json_t *tags_list(const struct tags *t, const char *type, const char *id);
 /* The value of a tag; borrowed, NULL when it has none of that key. */
 const char *tags_get(const struct tags *t, const char *type, const char *id, const char *key);
 
+/* Everything: type -> id -> key -> value. Caller owns what is saved; what is loaded has passed the
+ * checks of state_store.c. */
+json_t *tags_save(const struct tags *t);
+void tags_load(struct tags *t, const json_t *all);
+
 #endif

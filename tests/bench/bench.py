@@ -188,7 +188,7 @@ class Sandbox:
         self.root = work + "/sandbox"
         self.log = open(work + "/sandbox.log", "w")
         self.proc = subprocess.Popen(
-            [BUILD + "/ssm-sandbox", "--root", self.root, "--builtin-documents",
+            [BUILD + "/ssm-sandbox", "--no-state", "--root", self.root, "--builtin-documents",
              SRC + "/sdk/sandbox/documents"], stdout=self.log, stderr=self.log,
             env=clean_environment())
         ready = self.root + "/ready.json"

@@ -95,7 +95,7 @@ class Sandbox:
         self.root = work + "/sandbox"
         self.log = open(work + "/sandbox.log", "w")
         self.proc = subprocess.Popen(
-            [BUILD + "/ssm-sandbox", "--root", self.root, "--exit-with-parent",
+            [BUILD + "/ssm-sandbox", "--no-state", "--root", self.root, "--exit-with-parent",
              "--builtin-documents", SRC + "/sdk/sandbox/documents"],
             stdout=self.log, stderr=self.log, env=clean_environment())
         said = wait_for("the sandbox", 30, lambda: read(self.root + "/ready.json"), 0.02)
