@@ -256,6 +256,76 @@ START_TEST(t_full)
 }
 END_TEST
 
+struct taker {
+	struct sbuf got;
+	int answer;
+	struct sink *stop; /* stopped after each piece, as by a plugin that was called */
+};
+
+static int
+take_piece(void *arg, const void *data, size_t len)
+{
+	struct taker *t = arg;
+
+	if (t->answer == 0)
+		sbuf_add(&t->got, data, len);
+	if (t->stop)
+		t->stop->stopped = true;
+	return t->answer;
+}
+
+/* What the function does not take comes again, before anything else; what it takes, once. */
+START_TEST(t_function_that_waits)
+{
+	struct taker t = { .got = SBUF_INIT(ALL), .answer = -EAGAIN };
+	struct sink s;
+	int pipe_fds[2];
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	sink_init(&s, -1, 0, take_piece, &t);
+	ck_assert_int_eq(write(pipe_fds[1], "one ", 4), 4);
+	ck_assert_int_eq(sink_take(&s, pipe_fds[0]), SINK_STOPPED);
+	ck_assert_int_eq(write(pipe_fds[1], "two ", 4), 4);
+	ck_assert_int_eq(sink_take(&s, pipe_fds[0]), SINK_STOPPED);
+	s.stopped = false;
+	ck_assert_int_eq(sink_take(&s, pipe_fds[0]), SINK_STOPPED);
+	ck_assert_uint_eq(t.got.len, 0);
+	t.answer = 0;
+	t.stop = &s;
+	s.stopped = false;
+	ck_assert_int_eq(sink_take(&s, pipe_fds[0]), SINK_STOPPED);
+	ck_assert_str_eq(sbuf_str(&t.got), "one ");
+	close(pipe_fds[1]);
+	t.stop = NULL;
+	s.stopped = false;
+	ck_assert_int_eq(sink_take(&s, pipe_fds[0]), 0);
+	ck_assert_str_eq(sbuf_str(&t.got), "one two ");
+	ck_assert_uint_eq(s.total, 8);
+	close(pipe_fds[0]);
+	sink_done(&s);
+	sbuf_done(&t.got);
+}
+END_TEST
+
+/* Nobody comes back for it. */
+START_TEST(t_what_was_not_taken)
+{
+	struct taker t = { .got = SBUF_INIT(ALL), .answer = -EAGAIN };
+	struct sink s;
+	int pipe_fds[2];
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	sink_init(&s, -1, 0, take_piece, &t);
+	ck_assert_int_eq(write(pipe_fds[1], "one", 3), 3);
+	ck_assert_int_eq(sink_take(&s, pipe_fds[0]), SINK_STOPPED);
+	ck_assert_ptr_nonnull(s.held);
+	sink_done(&s);
+	ck_assert_ptr_null(s.held);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -270,6 +340,8 @@ main(void)
 	tcase_add_test(tc, t_no_ring);
 	tcase_add_test(tc, t_function);
 	tcase_add_test(tc, t_full);
+	tcase_add_test(tc, t_function_that_waits);
+	tcase_add_test(tc, t_what_was_not_taken);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
