@@ -159,6 +159,48 @@ dispatch_messages(struct dispatch *d, json_t *messages)
 		d->wait = w;
 }
 
+/* ----------------------------------------------------------- of this machine */
+
+int
+dispatch_take_local(struct dispatch *d, const json_t *message, char **ret_id, struct err *e)
+{
+	struct envelope env;
+	const struct feature *f;
+	autofree char *why = NULL;
+	autojson json_t *payload = NULL, *whole = NULL;
+	const char *id;
+
+	if (!envelope_read(message, &env))
+		return err_set(e, -EINVAL, "the message has no usable MessageId, Topic, "
+					   "Destination or CreatedDate");
+	f = plugins_find(d->plugins, KIND_TOPIC, env.topic);
+	if (!f)
+		return err_set(e, -ENOENT, "no plugin handles the topic '%s'", env.topic);
+	payload = envelope_payload(&env, &why);
+	whole = envelope_object(&env, payload);
+	env.unusable = why;
+	env.local = true;
+	id = envelope_job_id(whole, f->job_key && *f->job_key ? f->job_key : "/MessageId");
+	if (!id || is_known(d, id))
+		return err_set(e, -EINVAL, "the message names no job, or one that is known");
+	if (ret_id)
+		*ret_id = xstrdup(id);
+	job_take(d->jobs, id, &env);
+	return 0;
+}
+
+void
+dispatch_cancel_local(struct dispatch *d, const char *id)
+{
+	job_take_cancel(d->jobs, id, "");
+}
+
+bool
+dispatch_knows(const struct dispatch *d, const char *id)
+{
+	return is_known(d, id);
+}
+
 /* ------------------------------------------------------------------ object */
 
 struct dispatch *

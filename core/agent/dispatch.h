@@ -5,6 +5,8 @@
 #define SSM_AGENT_DISPATCH_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "core/base/err.h"
 
@@ -16,6 +18,17 @@ struct broker;
 struct cgroup;
 struct dispatch;
 
+/* Who takes what becomes of commands of this machine. */
+struct dispatch_local {
+	/* A reply of the job ID, the first InProgress included. An error that may pass (err.h) is
+	 * tried again. */
+	int (*reply)(void *arg, const char *id, bool final, const char *payload, size_t len);
+	/* All is said and nothing of it runs any more; or, REBOOT, it goes on when the machine was
+	 * restarted. */
+	void (*over)(void *arg, const char *id, bool reboot);
+	void *arg;
+};
+
 struct dispatch_options {
 	struct event_base *base;
 	const struct conf *conf;
@@ -26,6 +39,8 @@ struct dispatch_options {
 	const char *instance_id;
 	const char *state_path;
 	json_t *info; /* members of info{} of every host; borrowed */
+	struct dispatch_local local;
+	bool once; /* a single command of this machine, which never restarts it */
 };
 /* Opens the job store and takes up what it holds (queued jobs start again, unconfirmed replies are
  * sent). */
@@ -34,6 +49,14 @@ struct dispatch *dispatch_new(const struct dispatch_options *o, struct err *e);
 struct dispatch *dispatch_free(struct dispatch *d);
 /* The messages of one poll: stored with one sync, then answered and started. */
 void dispatch_messages(struct dispatch *d, json_t *messages);
+/* A command of this machine: MESSAGE has MessageId (which no job had before), Topic, Destination,
+ * CreatedDate, and Payload as text. Owned. Refusals come as replies, too; *RET_ID (may be NULL,
+ * caller frees) names the job. -EINVAL: it is no message; -ENOENT: no plugin takes it. */
+int dispatch_take_local(struct dispatch *d, const json_t *message, char **ret_id, struct err *e);
+/* Its cancel, which can come at any time. */
+void dispatch_cancel_local(struct dispatch *d, const char *id);
+/* Is it known, or was it within the last days? */
+bool dispatch_knows(const struct dispatch *d, const char *id);
 /* The network or the service is back: replies do not wait any longer. */
 void dispatch_retry_now(struct dispatch *d);
 /* After conf_reload(): more slots may be free. */

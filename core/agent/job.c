@@ -186,10 +186,15 @@ message_record(struct job *j, const struct envelope *env)
 	json_t *payload =
 		env->unusable ? json_null() : json_stringn(env->payload, env->payload_len);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:o}", "message_id", env->message_id, "topic",
-			 env->topic, "destination", env->destination, "created", env->created,
-			 "received_ms", (json_int_t)j->received_ms, "notice_id", j->notice_id,
-			 "payload", payload);
+	json_t *record =
+		json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:o}", "message_id", env->message_id, "topic",
+			  env->topic, "destination", env->destination, "created", env->created,
+			  "received_ms", (json_int_t)j->received_ms, "notice_id", j->notice_id,
+			  "payload", payload);
+
+	if (env->local)
+		(void)json_object_set_new(record, "local", json_true());
+	return record;
 }
 
 void
@@ -203,7 +208,15 @@ job_take_record(struct job *j, const json_t *record)
 	j->message_id = xstrdup(json_str(record, "message_id", j->id));
 	j->topic = xstrdup(json_str(record, "topic", ""));
 	j->received_ms = json_int(record, "received_ms", 0);
+	j->local = json_bool(record, "local", false);
 	(void)snprintf(j->notice_id, sizeof(j->notice_id), "%s", json_str(record, "notice_id", ""));
+}
+
+static void
+acknowledge(const struct job *j)
+{
+	if (!j->local)
+		jobs_acknowledge(j->jobs, j->message_id);
 }
 
 /* Known from now on and answered from memory; the disk may take other jobs again later. */
@@ -218,7 +231,7 @@ refuse(struct job *j, const char *why)
 	unqueue(j);
 	j->state = JOB_ENDED;
 	job_queue_reply(j, record, 0, xstrdup(text), strlen(text));
-	jobs_acknowledge(j->jobs, j->message_id);
+	acknowledge(j);
 }
 
 static void
@@ -234,10 +247,10 @@ message_committed(struct job *j, struct commit *c, int result)
 		if (!job_has_final(j))
 			refuse(j, strerror(-result));
 		else
-			jobs_acknowledge(j->jobs, j->message_id);
+			acknowledge(j);
 		return;
 	}
-	jobs_acknowledge(j->jobs, j->message_id);
+	acknowledge(j);
 	if (!job_has_final(j))
 		job_queue_notice(j);
 }
@@ -297,7 +310,7 @@ job_take(struct jobs *js, const char *id, const struct envelope *env)
 	rand_uuid4(j->notice_id);
 	record = message_record(j, env);
 	stored_ok = store_message(j, record, &e);
-	if (!stored_ok && err_may_pass(e.code)) {
+	if (!stored_ok && !env->local && err_may_pass(e.code)) {
 		log_warn("jobs", "job '%s' is left at the service: %s", id, err_text(&e));
 		if (j->state == JOB_NEW)
 			job_free(j);
@@ -431,6 +444,8 @@ job_start(struct job *j)
 static void
 answer_cancel(struct jobs *js, const char *cancel_id)
 {
+	if (!*cancel_id)
+		return;
 	jobstore_finish(js->store, cancel_id);
 	jobs_tidy_soon(js);
 	jobs_notice(js, cancel_id, "InProgress", "");

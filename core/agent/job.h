@@ -35,6 +35,7 @@ struct job {
 	json_t *message;		/* of the record, while it is needed */
 	enum job_state state;
 	bool cancelled;
+	bool local;		 /* of this machine: the service knows nothing of it */
 	bool confirmed;		 /* the final reply reached the service or was dropped */
 	struct journal *journal; /* NULL while it is closed */
 	struct outbox *outbox;
@@ -70,10 +71,12 @@ struct envelope {
 	const char *payload; /* raw text */
 	size_t payload_len;
 	const char *unusable; /* why the payload cannot be handled, or NULL */
+	bool local;	      /* it did not come from the service */
 };
 /* A message for the job ID that is not known, or foretold. Stored, then answered, then started. */
 void job_take(struct jobs *js, const char *id, const struct envelope *env);
-/* The cancel message CANCEL_ID for the job ID, known or not. */
+/* The cancel message CANCEL_ID for the job ID, known or not; "": it came from this machine, nobody
+ * waits for an answer. */
 void job_take_cancel(struct jobs *js, const char *id, const char *cancel_id);
 /* Start a queued job; the slot is free and the table of plugins fresh. */
 void job_start(struct job *j);

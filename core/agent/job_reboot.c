@@ -20,6 +20,11 @@ job_reboot(struct job *j, const char *boot)
 		job_enqueue(j);
 		return;
 	}
+	if (js->once) {
+		j->state = JOB_REBOOT;
+		js->local.over(js->local.arg, j->id, true);
+		return;
+	}
 	log_info("jobs", "job '%s' asks for a restart of the machine and goes on after it", j->id);
 	j->state = JOB_REBOOT;
 	reboot_request(js->reboot);

@@ -28,6 +28,8 @@ job_finish_if_done(struct job *j)
 		return;
 	if (j->id)
 		jobstore_finish(js->store, j->id);
+	if (j->local && js->local.over)
+		js->local.over(js->local.arg, j->id, false);
 	j->journal = journal_discard(j->journal);
 	job_free(j);
 	jobs_tidy_soon(js);
@@ -95,11 +97,23 @@ outbox_done(void *arg, const struct outbox_item *item, const char *why)
 
 static const struct outbox_ops outbox_ops = { outbox_payload, outbox_done };
 
+static int
+deliver_here(void *arg, const struct outbox_item *item, const char *payload, size_t len)
+{
+	const struct job *j = arg;
+	const struct dispatch_local *l = &j->jobs->local;
+
+	return l->reply ? l->reply(l->arg, j->id, item->final, payload, len) : 0;
+}
+
 void
 job_need_outbox(struct job *j)
 {
-	if (!j->outbox)
-		j->outbox = outbox_new(j->jobs->line, j->message_id, &outbox_ops, j);
+	if (j->outbox)
+		return;
+	j->outbox = outbox_new(j->jobs->line, j->message_id, &outbox_ops, j);
+	if (j->local)
+		outbox_set_local(j->outbox, deliver_here);
 }
 
 void

@@ -538,6 +538,8 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	js->broker = o->broker;
 	js->cgroup = o->cgroup;
 	js->info = o->info;
+	js->local = o->local;
+	js->once = o->once;
 	list_init(&js->all);
 	list_init(&js->queue);
 	list_init(&js->dirty);

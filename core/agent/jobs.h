@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/agent/dispatch.h"
 #include "core/aws/notice.h"
 #include "core/base/list.h"
 #include "core/base/log.h"
@@ -16,7 +17,6 @@
 struct broker;
 struct cgroup;
 struct conf;
-struct dispatch_options;
 struct event;
 struct event_base;
 struct hostsock;
@@ -70,6 +70,8 @@ struct jobs {
 	struct reboot *reboot;
 	struct cgroup *cgroup; /* NULL: containment by /proc */
 	struct cgroup_sweep *sweep;
+	struct dispatch_local local;
+	bool once; /* as in struct dispatch_options */
 };
 
 struct jobs *jobs_new(const struct dispatch_options *o, struct err *e);

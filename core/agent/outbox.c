@@ -49,6 +49,7 @@ struct outbox {
 	char *message_id;
 	const struct outbox_ops *ops;
 	void *arg;
+	outbox_local_fn *local; /* who takes them instead of the service, or NULL */
 	struct list items;
 	struct list wait_link;
 	enum outbox_pause pause;
@@ -232,12 +233,20 @@ expire_all(struct outbox_line *l)
 	}
 }
 
+static bool may_send(const struct outbox *o);
+static void deliver_first(struct outbox *o);
+
 static void
 on_own_timer(evutil_socket_t fd, short what, void *arg)
 {
+	struct outbox *o = arg;
+
 	(void)fd;
 	(void)what;
-	pump(arg);
+	if (!o->local)
+		pump(o);
+	else if (may_send(o))
+		deliver_first(o);
 }
 
 static void
@@ -313,23 +322,52 @@ on_sent(void *arg, const struct aws_reply *r)
 	line_answered(l);
 }
 
+/* The text of the first item, which may be READ for that; NULL: not now, or never. */
+static const char *
+first_payload(struct outbox *o, char **read, size_t *ret_len)
+{
+	struct item *it = first_item(o);
+	int r;
+
+	*ret_len = it->len;
+	if (it->payload)
+		return it->payload;
+	r = o->ops->payload(o->arg, &it->pub, read, ret_len);
+	if (err_may_pass(r) && !is_expired(o))
+		wait_alone(o, UNREAD_MS);
+	else if (r < 0)
+		settle(o, "its text cannot be read from the journal");
+	return r < 0 ? NULL : *read;
+}
+
+static void
+deliver_first(struct outbox *o)
+{
+	autofree char *read = NULL;
+	size_t len;
+	const char *payload = first_payload(o, &read, &len);
+	int r = payload ? o->local(o->arg, &first_item(o)->pub, payload, len) : 0;
+
+	if (!payload)
+		return;
+	if (err_may_pass(r) && !is_expired(o)) {
+		wait_alone(o, retry_next_ms(&o->retry, 0));
+		return;
+	}
+	retry_reset(&o->retry);
+	settle(o, r < 0 ? strerror(-r) : NULL);
+}
+
 static void
 send_first(struct outbox *o)
 {
 	struct item *it = first_item(o);
 	autofree char *read = NULL;
-	size_t len = it->len;
-	int r = it->payload ? 0 : o->ops->payload(o->arg, &it->pub, &read, &len);
-	const char *payload = it->payload ? it->payload : read;
+	size_t len;
+	const char *payload = first_payload(o, &read, &len);
 
-	if (err_may_pass(r) && !is_expired(o)) {
-		wait_alone(o, UNREAD_MS);
+	if (!payload)
 		return;
-	}
-	if (r < 0) {
-		settle(o, "its text cannot be read from the journal");
-		return;
-	}
 	o->answers_before = o->line->answers;
 	o->call =
 		mds_reply(o->line->mds, o->message_id, it->pub.reply_id, payload, len, on_sent, o);
@@ -354,7 +392,9 @@ pump(struct outbox *o)
 {
 	if (!may_send(o))
 		return;
-	if (is_expired(o))
+	if (o->local)
+		wait_alone(o, 0);
+	else if (is_expired(o))
 		drop_all(o);
 	else if (o->line->closed)
 		list_append(&o->line->waiting, &o->wait_link);
@@ -395,6 +435,12 @@ outbox_free(struct outbox *o)
 	free(o->message_id);
 	free(o);
 	return NULL;
+}
+
+void
+outbox_set_local(struct outbox *o, outbox_local_fn *fn)
+{
+	o->local = fn;
 }
 
 void

@@ -44,6 +44,12 @@ enum outbox_pause {
 struct outbox *outbox_new(struct outbox_line *l, const char *message_id,
 			  const struct outbox_ops *ops, void *arg);
 struct outbox *outbox_free(struct outbox *o); /* what is left is not sent; no callback */
+/* Its replies stay on this machine: FN takes them, in order, each from the loop and never from
+ * within a function of the outbox. An error that may pass (err.h) is tried again. ARG is the one
+ * of outbox_new(). */
+typedef int outbox_local_fn(void *arg, const struct outbox_item *item, const char *payload,
+			    size_t len);
+void outbox_set_local(struct outbox *o, outbox_local_fn *fn);
 /* PAYLOAD is taken; NULL: asked for when its turn comes. Ignored behind a final one. */
 void outbox_add(struct outbox *o, const struct outbox_item *item, char *payload, size_t len);
 /* Take an item out again (its confirmation was found on disk). */

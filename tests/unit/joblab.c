@@ -269,14 +269,21 @@ collect(void *arg, enum log_level level, const char *component, const char *line
 	strv_addf(&lines, "%d %s: %s", (int)level, component, line);
 }
 
+struct dispatch_local local;
+
+bool once;
+
 void
 open_dispatch(void)
 {
 	struct err e = { 0 };
 	autofree char *state = xasprintf("%s/state", root);
-	const struct dispatch_options o = {
-		.base = base, .conf = conf, .instance_id = IID, .state_path = state
-	};
+	const struct dispatch_options o = { .base = base,
+					    .conf = conf,
+					    .instance_id = IID,
+					    .state_path = state,
+					    .local = local,
+					    .once = once };
 
 	dispatch = dispatch_new(&o, &e);
 	ck_assert_msg(dispatch != NULL, "%s", err_text(&e));

@@ -47,6 +47,8 @@ extern enum outcome (*outcome_of)(const struct sent *s);
 extern int refresh_ms;  /* until the table of plugins is fresh; < 0: at once */
 extern bool no_features; /* no plugin provides anything */
 extern int broker_cancels;
+extern struct dispatch_local local; /* of the dispatch that is opened next */
+extern bool once;
 
 /* Opened by setup(); again with another setting "Section.Key=value". */
 void open_dispatch(void);

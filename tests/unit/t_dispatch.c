@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages, queue, cancel, answers, full disks: core/agent/dispatch.c, jobs.c, job.c. DESIGN
  * section 3, spec/01 sections 1.5 to 1.8. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -600,6 +601,165 @@ START_TEST(test_serial)
 }
 END_TEST
 
+/* ------------------------------------------------- commands of this machine */
+
+static struct {
+	char *replies[16];
+	size_t count;
+	bool final, over, restart, full;
+} here;
+
+static int
+on_local_reply(void *arg, const char *id, bool final, const char *payload, size_t len)
+{
+	autofree char *mine = id_of(1);
+
+	ck_assert_ptr_eq(arg, &here);
+	ck_assert_str_eq(id, mine);
+	if (here.full) {
+		here.full = false;
+		return -EAGAIN;
+	}
+	ck_assert_uint_lt(here.count, NELEMS(here.replies));
+	here.replies[here.count++] = xstrndup(payload, len);
+	here.final = final;
+	return 0;
+}
+
+static void
+on_local_over(void *arg, const char *id, bool restart)
+{
+	ck_assert_ptr_eq(arg, &here);
+	ck_assert_str_ne(id, "");
+	here.over = true;
+	here.restart = restart;
+}
+
+static bool
+is_over_here(const void *arg)
+{
+	(void)arg;
+	return here.over;
+}
+
+static bool
+has_replies_here(const void *arg)
+{
+	return here.count >= *(const size_t *)arg;
+}
+
+static void
+local_command(const char *script)
+{
+	autofree char *payload = xasprintf("{\"script\":\"%s\"}", script);
+	autojson json_t *m = message(1, SEND, payload);
+	autofree char *id = NULL, *mine = id_of(1);
+	struct err e = { 0, "" };
+
+	ck_assert_int_eq(dispatch_take_local(dispatch, m, &id, &e), 0);
+	ck_assert_str_eq(id, mine);
+}
+
+static void
+setup_local(void)
+{
+	local = (struct dispatch_local){ on_local_reply, on_local_over, &here };
+	setup();
+}
+
+/* The service hears nothing of it, not even with an agent between. */
+START_TEST(test_local)
+{
+	autofree char *id = id_of(1);
+
+	here.full = true; /* it is asked again */
+	local_command("reply final");
+	ck_assert(dispatch_knows(dispatch, id));
+	until(is_over_here, NULL);
+	ck_assert_uint_eq(here.count, 3);
+	ck_assert(says(here.replies[0], "\"notice\":\"InProgress\""));
+	ck_assert_str_eq(here.replies[1], "{\"n\":1}");
+	ck_assert_str_eq(here.replies[2], "{\"documentStatus\":\"Success\"}");
+	ck_assert(here.final && !here.restart);
+	ck_assert_uint_eq(sent_count, 0);
+	ck_assert(dispatch_knows(dispatch, id));
+}
+END_TEST
+
+START_TEST(test_local_cancel)
+{
+	autofree char *id = id_of(1);
+	size_t one = 1;
+
+	local_command("cancel final:bye");
+	until(has_replies_here, &one);
+	until_running(1);
+	dispatch_cancel_local(dispatch, id);
+	dispatch_cancel_local(dispatch, id);
+	until(is_over_here, NULL);
+	ck_assert_str_eq(here.replies[here.count - 1], "bye");
+	dispatch_cancel_local(dispatch, id);
+	let_pass(100);
+	ck_assert_uint_eq(sent_count, 0);
+}
+END_TEST
+
+/* Taken up by the next agent, it is still this machine's. */
+START_TEST(test_local_restart)
+{
+	size_t one = 1;
+
+	local_command("away final");
+	until(has_replies_here, &one);
+	until_running(1);
+	restart();
+	until(is_over_here, NULL);
+	ck_assert(here.final);
+	ck_assert_uint_eq(sent_count, 0);
+}
+END_TEST
+
+START_TEST(test_local_refused)
+{
+	autojson json_t *known = message(1, SEND, "{}"), *foreign = message(2, "acme.none", "{}");
+	autojson json_t *nothing = json_object();
+	struct err e = { 0, "" };
+
+	ck_assert_int_eq(dispatch_take_local(dispatch, nothing, NULL, &e), -EINVAL);
+	ck_assert_int_eq(dispatch_take_local(dispatch, foreign, NULL, &e), -ENOENT);
+	ck_assert_str_eq(e.text, "no plugin handles the topic 'acme.none'");
+	local_command("final");
+	ck_assert_int_eq(dispatch_take_local(dispatch, known, NULL, &e), -EINVAL);
+	until(is_over_here, NULL);
+	ck_assert_uint_eq(sent_count, 0);
+}
+END_TEST
+
+/* What is no payload is answered, not refused. */
+START_TEST(test_local_unusable)
+{
+	autojson json_t *m = message(1, SEND, "nonsense");
+
+	ck_assert_int_eq(dispatch_take_local(dispatch, m, NULL, NULL), 0);
+	until(is_over_here, NULL);
+	ck_assert(says(here.replies[here.count - 1], "\"notice\":\"Failed\""));
+}
+END_TEST
+
+/* A single command never restarts the machine. */
+START_TEST(test_once_restart)
+{
+	dispatch_free(dispatch);
+	once = true;
+	open_dispatch();
+	local_command("end:4");
+	until(is_over_here, NULL);
+	ck_assert(here.restart && !here.final);
+	let_pass(100);
+	ck_assert(!logged("asks for a restart"));
+}
+END_TEST
+
 int
 main(int argc, char **argv)
 {
@@ -638,6 +798,16 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_two_hundred);
 	tcase_add_test(t, test_latency);
 	tcase_add_test(t, test_serial);
+	suite_add_tcase(s, t);
+	t = tcase_create("local");
+	tcase_add_checked_fixture(t, setup_local, teardown);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, test_local);
+	tcase_add_test(t, test_local_cancel);
+	tcase_add_test(t, test_local_restart);
+	tcase_add_test(t, test_local_refused);
+	tcase_add_test(t, test_local_unusable);
+	tcase_add_test(t, test_once_restart);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -256,6 +256,85 @@ until_over(struct owner *const *owners, size_t count)
 
 /* ---------------------------------------------------------------- tests */
 
+static int local_fails; /* what the next one fails with */
+
+static int
+take_here(void *arg, const struct outbox_item *item, const char *payload, size_t len)
+{
+	struct owner *o = arg;
+	int r = local_fails;
+
+	ck_assert_uint_eq(strlen(payload), len);
+	(void)sbuf_addf(&journal, "here-%s:%s%s ", o->name, payload, item->final ? "!" : "");
+	local_fails = 0;
+	return r;
+}
+
+/* Replies that stay here: in order, from the loop, whatever becomes of the service. */
+START_TEST(test_local)
+{
+	struct owner *o = owner_new("m");
+
+	outbox_set_local(o->outbox, take_here);
+	add(o, "a", "1");
+	add_read(o, "b", 2);
+	ck_assert_str_eq(sbuf_str(&journal), "");
+	add(o, "F", "3");
+	until_over(&o, 1);
+	ck_assert_str_eq(sbuf_str(&journal),
+			 "here-m:1 ok-a here-m:read2 ok-b here-m:3! ok-F! ");
+	ck_assert_uint_eq(in_flight, 0);
+	owner_free(o);
+}
+END_TEST
+
+START_TEST(test_local_errors)
+{
+	struct owner *o = owner_new("m");
+
+	outbox_set_local(o->outbox, take_here);
+	local_fails = -EAGAIN;
+	add(o, "a", "1");
+	run_ms(1200);
+	ck_assert_str_eq(sbuf_str(&journal), "here-m:1 here-m:1 ok-a ");
+	local_fails = -EINVAL;
+	add(o, "b", "2");
+	outbox_pause(o->outbox, OUTBOX_KEEP_FINAL);
+	add(o, "F", "3");
+	run_ms(50);
+	ck_assert_str_eq(sbuf_str(&journal), "here-m:1 here-m:1 ok-a here-m:2 drop-b ");
+	outbox_pause(o->outbox, OUTBOX_RUN);
+	until_over(&o, 1);
+	ck_assert_int_eq(o->dropped, 1);
+	owner_free(o);
+}
+END_TEST
+
+/* While the service is away. */
+static enum outcome
+all_away(const char *message_id, const char *payload)
+{
+	(void)message_id;
+	(void)payload;
+	return AWAY;
+}
+
+START_TEST(test_local_while_away)
+{
+	struct owner *far = owner_new("far"), *here = owner_new("here");
+
+	outcome_of = all_away;
+	add(far, "a", "1");
+	run_ms(20);
+	outbox_set_local(here->outbox, take_here);
+	add(here, "F", "2");
+	until_over(&here, 1);
+	outcome_of = NULL;
+	owner_free(here);
+	owner_free(far);
+}
+END_TEST
+
 START_TEST(test_order)
 {
 	struct owner *o = owner_new("m");
@@ -550,6 +629,9 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_local);
+	tcase_add_test(t, test_local_errors);
+	tcase_add_test(t, test_local_while_away);
 	tcase_add_test(t, test_order);
 	tcase_add_test(t, test_jobs_are_independent);
 	tcase_add_test(t, test_pause);
