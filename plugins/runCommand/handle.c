@@ -4,13 +4,16 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "plugins/runCommand/doc.h"
+#include "plugins/runCommand/given.h"
 #include "plugins/runCommand/interp.h"
 #include "plugins/runCommand/reply.h"
+#include "plugins/runCommand/show.h"
 #include "plugins/runCommand/store.h"
 
 /* The one reply to a document that cannot run. */
@@ -56,16 +59,28 @@ run_document(struct ssm *S, struct ssm_message *msg, const json_t *message, bool
 	return r;
 }
 
-static int32_t
-handle(struct ssm *S, struct ssm_message *msg, bool unchecked)
+static json_t *
+read_message(struct ssm *S, struct ssm_message *msg, bool unchecked, struct err *e)
 {
 	size_t len;
 	const char *text = S->api->msg_json(S, msg, "", &len);
+	json_t *message = text ? json_parse(text, len, "message", e) : NULL;
+
+	if (!text)
+		err_set(e, -EINVAL, "the message is empty");
+	if (message && unchecked)
+		given_convert(json_object_get(message, "Payload"));
+	return message;
+}
+
+static int32_t
+handle(struct ssm *S, struct ssm_message *msg, bool unchecked)
+{
 	struct err e = { 0, "" };
-	autojson json_t *message = text ? json_parse(text, len, "message", &e) : NULL;
+	autojson json_t *message = read_message(S, msg, unchecked, &e);
 
 	if (!message)
-		return ssm_fail(S, -EINVAL, "%s", text ? e.text : "the message is empty");
+		return ssm_fail(S, -EINVAL, "%s", e.text);
 	return run_document(S, msg, message, unchecked);
 }
 
@@ -79,4 +94,22 @@ int32_t
 handle_unchecked_command(struct ssm *S, struct ssm_message *msg)
 {
 	return handle(S, msg, true);
+}
+
+int32_t
+handle_show_command(struct ssm *S, struct ssm_message *msg)
+{
+	struct err e = { 0, "" };
+	autojson json_t *message = read_message(S, msg, true, &e);
+	autofree char *trace = NULL, *text = NULL;
+	struct doc *d;
+
+	if (!message)
+		return ssm_fail(S, -EINVAL, "%s", e.text);
+	d = load(S, json_object_get(message, "Payload"), true, &trace);
+	if (!d && !trace)
+		return ssm_fail(S, -ECANCELED, "the command was cancelled");
+	text = d ? show_document(S, d) : show_refused(trace);
+	(void)doc_free(d);
+	return S->api->msg_reply(S, msg, text, strlen(text), 1);
 }

@@ -11,5 +11,9 @@ int32_t handle_command(struct ssm *S, struct ssm_message *msg);
  * validators of spec/03 2.8 run, also those that the service runs before it sends a command. */
 #define UNCHECKED_TOPIC "ssm.offlineCommand."
 int32_t handle_unchecked_command(struct ssm *S, struct ssm_message *msg);
+/* The same message again, of which nothing runs: the final reply is what show.h says of it. For
+ * ssmctl run --dry-run. */
+#define SHOW_TOPIC "ssm.showCommand."
+int32_t handle_show_command(struct ssm *S, struct ssm_message *msg);
 
 #endif

@@ -169,12 +169,12 @@ send_last(struct interp *in)
 
 /* ------------------------------------------------------------------ steps */
 
-static bool
-has_handler(struct interp *in, const char *action)
+bool
+interp_has_handler(struct ssm *S, const char *action)
 {
 	autofree char *capability = xasprintf("action:%s", action);
 
-	return step_is_own(action) || in->S->api->has(in->S, capability) > 0;
+	return step_is_own(action) || S->api->has(S, capability) > 0;
 }
 
 static void
@@ -196,7 +196,8 @@ set_output(struct result *r, char *text)
 static void
 do_step(struct interp *in, const struct doc_step *s, bool is_last, struct result *r)
 {
-	struct decide_facts facts = { in->exit_demanded, is_last, has_handler(in, s->action) };
+	struct decide_facts facts = { in->exit_demanded, is_last,
+				      interp_has_handler(in->S, s->action) };
 	char *text = NULL;
 
 	switch (decide_step(in->doc, s, &facts, &text)) {

@@ -3,6 +3,8 @@
 #ifndef SSM_RUNCOMMAND_INTERP_H
 #define SSM_RUNCOMMAND_INTERP_H
 
+#include <stdbool.h>
+
 #include "ssm_plugin.h"
 
 #include "plugins/runCommand/doc.h"
@@ -10,6 +12,9 @@
 
 /* Who replies, by what the host knows; the texts are the host's or static. */
 struct reply_agent interp_agent(struct ssm *S);
+
+/* Some plugin, ours or another, provides it. */
+bool interp_has_handler(struct ssm *S, const char *action);
 
 /* Run all steps; one reply per step, then the final one. DESTINATION is the instance the message
  * was sent to. 0, SSM_REBOOT or SSM_REBOOT_AGAIN (then no final reply was sent, and the next run

@@ -26,6 +26,10 @@ void output_add_combined(struct sbuf *b, struct span out, uint64_t out_total, st
 /* The files of a command, in one folder. Who names the same key appends to the same pair, as the
  * reference's folders of equal name do. */
 struct output;
+/* From the second pair on, OUTPUT_INDEX in the same folder says what they belong to: a line for
+ * each pair, {"number","action","step"}, both names without their colons. For whoever looks for a
+ * step's files later; that it cannot be written is no error. */
+#define OUTPUT_INDEX "steps"
 struct output *output_new(const char *folder, struct err *e);
 struct output *output_free(struct output *o);
 

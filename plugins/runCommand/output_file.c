@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "core/base/fs.h"
+#include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "plugins/runCommand/output.h"
 
 #define COPY_BYTES 65536
+#define INDEX_LINES_MAX (1u << 20)
 #define SHRINK_MIN_BYTES 1024 /* the note must have room */
 
 struct output {
@@ -43,6 +45,40 @@ output_free(struct output *o)
 	free(o->folder);
 	free(o);
 	return NULL;
+}
+
+static void
+add_index_line(struct sbuf *b, int number, const char *key)
+{
+	const char *folder = strchr(key, '\n');
+	size_t len = folder ? (size_t)(folder - key) : strlen(key);
+
+	(void)sbuf_addf(b, "{\"number\":%d,\"action\":", number);
+	(void)json_add_string_go(b, key, len);
+	(void)sbuf_adds(b, ",\"step\":");
+	folder = folder ? folder + 1 : "";
+	(void)json_add_string_go(b, folder, strlen(folder));
+	(void)sbuf_adds(b, "}\n");
+}
+
+/* A command of one pair, as most are, has no need of it. */
+static void
+note_in_index(struct output *o, int number)
+{
+	autosbuf struct sbuf b = SBUF_INIT(INDEX_LINES_MAX);
+	autoclose int fd = -1;
+
+	if (number < 2)
+		return;
+	if (number == 2)
+		add_index_line(&b, 1, o->keys[0]);
+	add_index_line(&b, number, o->keys[number - 1]);
+	fd = openat(o->dirfd, OUTPUT_INDEX,
+		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC |
+			    (number == 2 ? O_TRUNC : 0),
+		    0600);
+	if (fd >= 0 && !b.err)
+		(void)fs_write_all(fd, b.p, b.len);
 }
 
 static int
@@ -93,6 +129,7 @@ open_stream(const struct output *o, int number, const char *suffix, struct err *
 int
 output_open(struct output *o, const char *key, struct output_pair *ret, struct err *e)
 {
+	size_t known = strv_len(o->keys);
 	int number = number_of(o, key);
 	autoclose int out = open_stream(o, number, "out", e);
 	int err;
@@ -102,6 +139,8 @@ output_open(struct output *o, const char *key, struct output_pair *ret, struct e
 	err = open_stream(o, number, "err", e);
 	if (err < 0)
 		return err;
+	if ((size_t)number > known)
+		note_in_index(o, number);
 	*ret = (struct output_pair){ number, TAKE_FD(out), err };
 	return 0;
 }

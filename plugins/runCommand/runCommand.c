@@ -19,12 +19,14 @@ handle_cancel(struct ssm *S, struct ssm_message *msg)
 static const struct ssm_topic_ops command_ops = { sizeof(command_ops), 0, handle_command };
 static const struct ssm_topic_ops unchecked_ops = { sizeof(unchecked_ops), 0,
 						    handle_unchecked_command };
+static const struct ssm_topic_ops show_ops = { sizeof(show_ops), 0, handle_show_command };
 static const struct ssm_topic_ops cancel_ops = { sizeof(cancel_ops), 0, handle_cancel };
 
 static const struct ssm_feature features[] = {
 	SSM_TOPIC("aws.ssm.sendCommand.", &command_ops, "/MessageId", NULL),
 	SSM_TOPIC("aws.ssm.cancelCommand.", &cancel_ops, "/MessageId", "/Payload/CancelMessageId"),
 	SSM_TOPIC(UNCHECKED_TOPIC, &unchecked_ops, "/MessageId", NULL),
+	SSM_TOPIC(SHOW_TOPIC, &show_ops, "/MessageId", NULL),
 	SSM_ACTION(SHELL_ACTION, &shell_ops),
 };
 

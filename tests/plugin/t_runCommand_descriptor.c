@@ -55,7 +55,8 @@ START_TEST(test_features)
 	ck_assert_uint_eq(((const struct ssm_action_ops *)shell->ops)->size,
 			  sizeof(struct ssm_action_ops));
 	ck_assert_str_eq(unchecked->job_key, "/MessageId");
-	ck_assert_uint_eq(plugin->feature_count, 4);
+	ck_assert_str_eq(feature(SSM_KIND_TOPIC, "ssm.showCommand.")->job_key, "/MessageId");
+	ck_assert_uint_eq(plugin->feature_count, 5);
 }
 END_TEST
 

@@ -17,6 +17,7 @@
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
 #include "plugins/runCommand/handle.h"
+#include "plugins/runCommand/output.h"
 #include "tests/plugin/t_runCommand_fake.h"
 #include "tests/unit/suite.h"
 
@@ -158,7 +159,7 @@ check_folder(const struct fake *f)
 	while ((d = readdir(dir))) {
 		struct stat st;
 
-		if (d->d_name[0] == '.')
+		if (d->d_name[0] == '.' || strcmp(d->d_name, OUTPUT_INDEX) == 0)
 			continue;
 		ck_assert_int_eq(fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW), 0);
 		ck_assert_msg(S_ISREG(st.st_mode) && st.st_size > 0 && strlen(d->d_name) >= 6 &&
