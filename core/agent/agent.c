@@ -22,6 +22,7 @@
 #include "core/agent/health.h"
 #include "core/agent/identity.h"
 #include "core/agent/notify.h"
+#include "core/agent/once.h"
 #include "core/agent/orphans.h"
 #include "core/agent/plugins.h"
 #include "core/agent/status.h"
@@ -70,6 +71,7 @@ struct agent {
 	struct health *health;
 	struct dispatch *dispatch;
 	json_t *info;
+	struct once *once; /* instead of ping and poll: a single command of this machine */
 	bool connected;
 	int64_t poll_changed_ms;
 	char *poll_error; /* while not connected */
@@ -321,6 +323,10 @@ open_service(struct agent *a, struct err *e)
 	d.mds = a->mds;
 	d.broker = a->broker;
 	d.cgroup = a->cgroup;
+	if (a->once) {
+		d.local = once_local(a->once);
+		d.once = true;
+	}
 	a->dispatch = dispatch_new(&d, e);
 	return a->dispatch ? 0 : e->code;
 }
@@ -341,6 +347,10 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 	if (open_service(a, &a->failed) < 0) {
 		a->gave_up = true;
 		event_base_loopbreak(a->base);
+		return;
+	}
+	if (a->once) {
+		once_begin(a->once, a->dispatch, a->plugins, who->instance_id);
 		return;
 	}
 	mds_poll(a->mds, true);
@@ -598,6 +608,100 @@ agent_run(struct conf *conf, struct err *e)
 			r = err_set(e, a.failed.code, "%s", err_text(&a.failed));
 	}
 	stop(&a);
+	return r;
+}
+
+/* ------------------------------------------------------------------ once */
+
+#define IDENTITY_MS 1500
+
+static void
+on_once_signal(void *arg, int sig)
+{
+	struct agent *a = arg;
+
+	(void)sig;
+	once_cancel(a->once);
+}
+
+static void
+begin_once(struct agent *a, struct identity *who)
+{
+	static const json_t *const nothing;
+
+	on_identity(a, who, nothing);
+	if (a->gave_up)
+		once_fail(a->once, err_text(&a->failed));
+}
+
+static void
+on_once_identity(void *arg, struct identity *who, const json_t *passed_over)
+{
+	struct agent *a = arg;
+
+	(void)passed_over;
+	a->find = NULL;
+	begin_once(a, who ? who : once_identity(a->once, false));
+}
+
+/* Given, or not to be found out soon. */
+static void
+on_once_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+	struct identity *who = once_identity(a->once, true);
+
+	(void)fd;
+	(void)what;
+	if (a->identity)
+		return;
+	identity_cancel(TAKE(a->find));
+	begin_once(a, who ? who : once_identity(a->once, false));
+}
+
+static int
+start_once(struct agent *a, struct err *e)
+{
+	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, 0 };
+	struct identity *given = once_identity(a->once, true);
+	struct timeval wait;
+	int r;
+
+	clock_timeval(given ? 0 : IDENTITY_MS, &wait);
+	a->signals = signals_new(a->base, sigs, on_once_signal, a, e);
+	if (!a->signals) {
+		identity_free(given);
+		return e->code;
+	}
+	r = open_net(a, e);
+	if (r == 0) {
+		open_creds(a);
+		a->plugins = plugins_new(a->base, a->conf);
+		if (!given)
+			a->find = identity_look_once(a->base, a->conf, a->http, a->imds,
+						     on_once_identity, a);
+		event_base_once(a->base, -1, EV_TIMEOUT, on_once_timer, a, &wait);
+	}
+	identity_free(given);
+	return r;
+}
+
+int
+agent_run_once(struct conf *conf, struct err *e)
+{
+	struct agent a = { .conf = conf, .base = event_base_new(), .lock_fd = -1 };
+	int r;
+
+	a.started_ms = clock_mono_ms();
+	a.notify = notify_new(a.base);
+	a.once = once_new(a.base, conf, e);
+	r = a.once ? start_once(&a, e) : e->code;
+	if (r == 0) {
+		event_base_dispatch(a.base);
+		r = once_is_done(a.once) ? 0 : 1;
+	}
+	stop(&a);
+	once_free(a.once);
 	return r;
 }
 

@@ -11,6 +11,9 @@ struct conf;
 
 /* Run until SIGTERM or SIGINT. 0, or the error that kept it from starting. CONF must outlive it. */
 int agent_run(struct conf *conf, struct err *e);
+/* --run: the message on standard input (once.h). 0, 1 when standard output says why it could not
+ * be started, or an error before that. */
+int agent_run_once(struct conf *conf, struct err *e);
 /* --whoami: walk the chain once and print the report. The exit status. */
 int agent_whoami(const struct conf *conf, bool json);
 

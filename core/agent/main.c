@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/agent/agent.h"
+#include "core/agent/joblist.h"
 #include "core/agent/protect.h"
 #include "core/aws/ssmapi.h"
 #include "core/aws/transfer.h"
@@ -30,7 +33,8 @@ enum {
 struct options {
 	const char *root;
 	char **overrides;
-	bool whoami, json, transfer;
+	bool whoami, json, transfer, once;
+	const char *jobs; /* NULL; "" for all of them */
 };
 
 static const char help[] =
@@ -41,6 +45,8 @@ static const char help[] =
 	"  -o SECTION.KEY=VALUE  set a configuration key; wins over every file\n"
 	"  --whoami [--json]     print identity and source of credentials, and why others were\n"
 	"                        passed over\n"
+	"  --run                 run the message on standard input, without service; for ssmctl\n"
+	"  --jobs[=ID]           print what is on disk of commands, as JSON; for ssmctl\n"
 	"  --help, --version\n"
 	"\n"
 	"Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start (the reason is in the "
@@ -83,6 +89,8 @@ parse(int argc, char **argv, struct options *o)
 		{ "whoami", no_argument, NULL, 'w' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "transfer", no_argument, NULL, 't' },
+		{ "run", no_argument, NULL, 'R' },
+		{ "jobs", optional_argument, NULL, 'J' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -105,6 +113,12 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case 't':
 			o->transfer = true;
+			break;
+		case 'R':
+			o->once = true;
+			break;
+		case 'J':
+			o->jobs = optarg ? optarg : "";
 			break;
 		case 'h':
 			exit(fputs(help, stdout) < 0);
@@ -169,6 +183,11 @@ run(const struct options *o)
 		return EXIT_FAILED;
 	}
 	protect_memory(conf_has_root(conf));
+	if (o->jobs) {
+		status = joblist_print(conf_path(conf, CONF_PATH_STATE), o->jobs);
+		conf_free(conf);
+		return status;
+	}
 	if (!o->whoami && check_folders(conf, &e) < 0) {
 		log_error("agent", "cannot start: %s", err_text(&e));
 		conf_free(conf);
@@ -177,6 +196,15 @@ run(const struct options *o)
 	open_log(conf);
 	if (o->whoami) {
 		status = agent_whoami(conf, o->json);
+	} else if (o->once) {
+		int r;
+
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		r = agent_run_once(conf, &e);
+
+		if (r < 0)
+			log_error("agent", "cannot run it: %s", err_text(&e));
+		status = r == 0 ? 0 : EXIT_FAILED;
 	} else if (agent_run(conf, &e) < 0) {
 		log_error("agent", "cannot start: %s", err_text(&e));
 		status = EXIT_FAILED;
@@ -188,7 +216,7 @@ run(const struct options *o)
 int
 main(int argc, char **argv)
 {
-	struct options o = { NULL, NULL, false, false, false };
+	struct options o = { 0 };
 	int status;
 
 	open_standard_fds();
