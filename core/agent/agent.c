@@ -668,6 +668,7 @@ start_once(struct agent *a, struct err *e)
 	int r;
 
 	clock_timeval(given ? 0 : IDENTITY_MS, &wait);
+	adopt_orphans(a);
 	a->signals = signals_new(a->base, sigs, on_once_signal, a, e);
 	if (!a->signals) {
 		identity_free(given);
