@@ -21,6 +21,7 @@
 #include "core/agent/dispatch.h"
 #include "core/agent/health.h"
 #include "core/agent/identity.h"
+#include "core/agent/inbox.h"
 #include "core/agent/notify.h"
 #include "core/agent/once.h"
 #include "core/agent/orphans.h"
@@ -70,6 +71,7 @@ struct agent {
 	struct mds *mds;
 	struct health *health;
 	struct dispatch *dispatch;
+	struct inbox *inbox; /* NULL: no offline commands */
 	json_t *info;
 	struct once *once; /* instead of ping and poll: a single command of this machine */
 	bool connected;
@@ -288,6 +290,26 @@ endpoint_override(void *arg, const char *service)
 	return "";
 }
 
+/* All else works without it. */
+static void
+open_inbox(struct agent *a)
+{
+	const struct inbox_options o = {
+		.base = a->base,
+		.state_path = conf_path(a->conf, CONF_PATH_STATE),
+		.instance_id = a->identity->instance_id,
+		.max_age_ms = conf_int(a->conf, "Ssm.RunCommandLogsRetentionDurationHours") *
+			3600000,
+	};
+	struct err e = { 0, "" };
+
+	if (a->once)
+		return;
+	a->inbox = inbox_new(&o, &e);
+	if (!a->inbox)
+		log_warn("agent", "there are no offline commands: %s", err_text(&e));
+}
+
 static int
 open_service(struct agent *a, struct err *e)
 {
@@ -323,10 +345,12 @@ open_service(struct agent *a, struct err *e)
 	d.mds = a->mds;
 	d.broker = a->broker;
 	d.cgroup = a->cgroup;
-	if (a->once) {
+	open_inbox(a);
+	if (a->once)
 		d.local = once_local(a->once);
-		d.once = true;
-	}
+	else if (a->inbox)
+		d.local = inbox_local(a->inbox);
+	d.once = a->once != NULL;
 	a->dispatch = dispatch_new(&d, e);
 	return a->dispatch ? 0 : e->code;
 }
@@ -353,6 +377,8 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 		once_begin(a->once, a->dispatch, a->plugins, who->instance_id);
 		return;
 	}
+	if (a->inbox)
+		inbox_begin(a->inbox, a->dispatch, a->plugins);
 	mds_poll(a->mds, true);
 	struct ssmapi_ping ping = {
 		.instance_id = who->instance_id,
@@ -477,6 +503,7 @@ reload(struct agent *a)
 		take_configuration(a, restart);
 	plugins_retry(a->plugins);
 	plugins_refresh(a->plugins, on_scanned, a);
+	inbox_look(a->inbox);
 }
 
 static void
@@ -567,6 +594,7 @@ stop(struct agent *a)
 	netwatch_free(a->netwatch);
 	ctl_free(a->ctl);
 	health_free(a->health);
+	inbox_free(a->inbox);
 	dispatch_free(a->dispatch);
 	broker_free(a->broker);
 	mds_free(a->mds);

@@ -362,7 +362,8 @@ int
 host_try(const char *file, const char *kind, const char *name, const char *inputs)
 {
 	struct err e = {0, ""};
-	autofree char *path = realpath(file, NULL);
+	bool builtin = text_starts(file, "builtin:");
+	autofree char *path = builtin ? xstrdup(file) : realpath(file, NULL);
 	autofree char *cwd = getcwd(NULL, 0);
 	autojson json_t *tree = json_parse(inputs, strlen(inputs), "JSON", &e);
 	struct event_base *base;

@@ -12,6 +12,7 @@
 #include "core/base/strv.h"
 #include "core/base/text.h"
 #include "core/tool/ask.h"
+#include "core/tool/cli.h"
 #include "core/tool/tool.h"
 
 static const char help[] =
@@ -44,16 +45,25 @@ static const char help[] =
 	"problems. Of run and jobs -f: 0 success, the exit code of the first step that failed,\n"
 	"124 timed out, 125 nothing could be run, 130 cancelled, 194 asks for a restart.\n";
 
+static void
+keep_warning(void *arg, const char *text)
+{
+	(void)json_array_append_new(arg, json_string(text));
+}
+
 static int
 check_config(const struct options *o)
 {
 	struct conf_spec spec = { o->root, o->overrides };
 	struct err e = { 0, "" };
-	struct conf *c = o->json ? conf_load(&spec, NULL, NULL, &e) : tool_conf(o, true);
+	json_t *warnings = json_array();
+	struct conf *c = o->json ? conf_load(&spec, keep_warning, warnings, &e)
+				 : tool_conf(o, true);
 	int status = c ? 0 : EXIT_FAILED;
 
 	if (o->json) {
-		autojson json_t *v = json_pack("{s:b}", "good", c != NULL);
+		autojson json_t *v =
+			json_pack("{s:b,s:O}", "good", c != NULL, "warnings", warnings);
 
 		if (!c)
 			(void)json_object_set_new(v, "error", json_string(err_text(&e)));
@@ -61,6 +71,7 @@ check_config(const struct options *o)
 	} else if (c) {
 		puts("The configuration is good.");
 	}
+	json_decref(warnings);
 	conf_free(c);
 	return status;
 }
@@ -276,6 +287,36 @@ run(struct options *o, int argc, char **argv, const char *given)
 	return c->run(o);
 }
 
+/* --root and -o before the command are ours: what stands behind it is the reference's. */
+static int
+run_cli(int argc, char **argv)
+{
+	static const struct option longs[] = { { "root", required_argument, NULL, 'r' },
+					       { NULL, 0, NULL, 0 } };
+	struct options o = { 0 };
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, "+o:", longs, NULL)) != -1) {
+		if (c == 'r')
+			o.root = optarg;
+		else if (c == 'o')
+			strv_add(&o.overrides, optarg);
+		else
+			return EXIT_USAGE;
+	}
+	status = cli_main(&o, argv + optind);
+	strv_free(o.overrides);
+	return status;
+}
+
+static bool
+is_called(const char *program, const char *name)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strcmp(slash ? slash + 1 : program, name) == 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -292,6 +333,9 @@ main(int argc, char **argv)
 	struct options o = { 0 };
 	char given[4] = "";
 	int c, status;
+
+	if (argc > 0 && is_called(argv[0], "ssm-cli"))
+		return run_cli(argc, argv);
 
 	while ((c = getopt_long(argc, argv, "o:fp:n", longs, NULL)) != -1) {
 		if (strchr("fpn", c) && !strchr(given, c))

@@ -264,6 +264,29 @@ START_TEST(t_try)
 }
 END_TEST
 
+/* What the program carries: it is asked which, for that depends on how it was built. */
+START_TEST(t_try_builtin)
+{
+	const char *const list[] = {"--builtin", NULL};
+	const char *const absent[] = {"--try", "builtin:absent", "action", "x:y", "{}", NULL};
+	const char *const shell[] = {"--try",		   "builtin:runCommand",
+				     "action",		   "aws:runShellScript",
+				     "{\"runCommand\":[\"echo in here\"]}", NULL};
+
+	/* The loader's answer: no file is looked for. */
+	host(absent, -1);
+	ck_assert_int_eq(WEXITSTATUS(run.status), 1);
+	ck_assert_ptr_null(strstr(run.err, "file cannot be found"));
+	host(list, -1);
+	ck_assert_int_eq(run.status, 0);
+	if (!strstr(run.out, "\"name\":\"runCommand\""))
+		return;
+	host(shell, -1);
+	ck_assert_str_eq(run.out, "in here\n");
+	ck_assert_int_eq(run.status, 0);
+}
+END_TEST
+
 START_TEST(t_try_failures)
 {
 	static const struct {
@@ -340,6 +363,7 @@ main(void)
 	tcase_add_test(tc, t_by_descriptor);
 	tcase_add_test(tc, t_nothing_is_called);
 	tcase_add_test(tc, t_try);
+	tcase_add_test(tc, t_try_builtin);
 	tcase_add_test(tc, t_try_failures);
 	tcase_add_test(tc, t_user);
 	tcase_add_test(tc, t_usage);
