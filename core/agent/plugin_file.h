@@ -51,6 +51,9 @@ struct plugins {
 /* plugins.c: a description came or a file went; the table follows when all are there. */
 void plugins_announce(struct plugins *p);
 
+/* plugins.c: what is wrong in its section of the configuration, into the log. */
+void plugin_file_check_conf(const struct plugin_file *f);
+
 /* plugin_scan.c */
 void plugin_scan_builtin(struct plugins *p); /* once, at the start */
 void plugin_scan(struct plugins *p);	   /* one look at all folders; changes are described */

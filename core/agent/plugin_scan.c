@@ -76,6 +76,7 @@ accept_plugin(struct plugin_file *f)
 	log_info("plugins", "plugin '%s' %s: %zu feature(s)", f->path,
 		 json_str(f->descriptor, "version", ""),
 		 json_array_size(json_object_get(f->descriptor, "features")));
+	plugin_file_check_conf(f);
 }
 
 static void

@@ -13,10 +13,12 @@
 #include "core/agent/plugin_file.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
+#include "core/base/log.h"
 #include "core/base/map.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/conf/conf.h"
+#include "core/conf/opts.h"
 
 #define LOOK_MS 60000
 
@@ -177,6 +179,34 @@ plugins_for_host(const struct plugins *p)
 }
 
 static void
+log_complaint(void *arg, const char *text)
+{
+	(void)arg;
+	log_warn("plugins", "%s", text);
+}
+
+void
+plugin_file_check_conf(const struct plugin_file *f)
+{
+	opts_check_section(f->owner->conf, f->descriptor, log_complaint, NULL);
+}
+
+static void
+add_complaint(void *arg, const char *text)
+{
+	(void)json_array_append_new(arg, json_string(text));
+}
+
+static void
+report_complaints(const struct plugin_file *f, json_t *one)
+{
+	json_t *all = json_array();
+
+	opts_check_section(f->owner->conf, f->descriptor, add_complaint, all);
+	(void)json_object_set_new(one, "warnings", all);
+}
+
+static void
 report_rights(const struct plugins *p, const char *name, json_t *one)
 {
 	static const char *const keys[] = { "Calls", "Transfer", "RunAs" };
@@ -209,6 +239,7 @@ plugins_report(const struct plugins *p)
 		(void)json_object_set(one, "descriptor", f->descriptor);
 		(void)json_object_set_new(one, "unused", features_unused(p->features, f->name));
 		report_rights(p, f->name, one);
+		report_complaints(f, one);
 	}
 	return all;
 }

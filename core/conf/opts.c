@@ -87,6 +87,72 @@ opts_check(enum opts_type type, const char *text, int64_t *ret, struct err *e)
 	return 0;
 }
 
+static const json_t *
+find_option(const json_t *descriptor, const char *key)
+{
+	const json_t *option;
+	size_t i;
+
+	json_array_foreach(json_object_get(descriptor, "options"), i, option)
+		if (strcmp(json_str(option, "key", ""), key) == 0)
+			return option;
+	return NULL;
+}
+
+/* What [plugin NAME] may hold whatever the plugin is. */
+static bool
+is_of_all_plugins(const char *key)
+{
+	static const char *const keys[] = {"Load", "Calls", "Transfer", "RunAs"};
+
+	for (size_t i = 0; i < NELEMS(keys); i++)
+		if (strcmp(keys[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* Caller frees; NULL: nothing is wrong. */
+static char *
+complaint(const json_t *descriptor, const char *section, const char *key, const char *value)
+{
+	const json_t *option = find_option(descriptor, key);
+	enum opts_type type = (enum opts_type)json_int(option, "type", OPTS_STRING);
+	autofree char *shown = NULL;
+	struct err why = {0, ""};
+
+	if (!option && is_of_all_plugins(key))
+		return NULL;
+	if (!option) {
+		shown = text_quote(key, 80);
+		return xasprintf("unknown key %s in [%s] is ignored", shown, section);
+	}
+	/* An option that is empty has no value, whatever its type. */
+	if (!*value || opts_check(type, value, NULL, &why) == 0)
+		return NULL;
+	if (json_int(option, "flags", 0) & OPTS_SECRET)
+		err_set(&why, -EINVAL, "its value is not %s", type_hint(type));
+	return xasprintf("[%s] %s: %s; all that the plugin is asked for fails until it is",
+			 section, key, err_text(&why));
+}
+
+void
+opts_check_section(const struct conf *c, const json_t *descriptor, conf_warn_fn *warn, void *arg)
+{
+	autofree char *section = xasprintf("plugin %s", json_str(descriptor, "name", ""));
+	const char *key, *value;
+	size_t iter = 0;
+
+	while (conf_next(c, section, &iter, &key, &value)) {
+		autofree char *what = complaint(descriptor, section, key, value);
+		autofree char *text = NULL;
+
+		if (!what)
+			continue;
+		text = xasprintf("%s: %s", conf_origin(c, section, key), what);
+		warn(arg, text);
+	}
+}
+
 static void
 add_option(struct sbuf *b, const json_t *option)
 {

@@ -149,6 +149,8 @@ print_rights(const json_t *plugin)
 	json_array_foreach(json_object_get(plugin, "unused"), i, row)
 		printf("    not used: %s: %s\n", json_str(row, "name", ""),
 		       json_str(row, "reason", ""));
+	json_array_foreach(json_object_get(plugin, "warnings"), i, row)
+		printf("    warning: %s\n", json_string_value(row));
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/fs.h"
+#include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/base/strv.h"
@@ -304,6 +305,43 @@ START_TEST(t_opts)
 }
 END_TEST
 
+START_TEST(t_section_of_a_plugin)
+{
+	autojson json_t *descriptor = json_loads(
+		"{\"name\":\"x\",\"options\":["
+		"{\"type\":4,\"flags\":0,\"key\":\"Wait\",\"preset\":\"5s\"},"
+		"{\"type\":2,\"flags\":1,\"key\":\"Pin\",\"preset\":\"\"},"
+		"{\"type\":1,\"flags\":0,\"key\":\"Calls\",\"preset\":\"\"}]}",
+		0, NULL);
+	struct conf *c;
+	int lines = 0;
+
+	put("/etc/ssm/conf.d/50-x.conf", "[plugin x]\nWait = soon\nPin = s3cret\nWiat = 5s\n"
+					 "Load = yes\nRunAs = nobody\nCalls = ssm:x\n"
+					 "[plugin y]\nWait = 1\n");
+	c = load_good(NULL);
+	opts_check_section(c, descriptor, warn, NULL);
+	ck_assert_ptr_nonnull(strstr(sbuf_str(&warnings),
+				     "50-x.conf:2: [plugin x] Wait: 'soon' is not a duration"));
+	ck_assert_ptr_nonnull(strstr(sbuf_str(&warnings), "50-x.conf:3: [plugin x] Pin: its value "
+							  "is not a whole number"));
+	ck_assert_ptr_null(strstr(sbuf_str(&warnings), "s3cret"));
+	ck_assert_ptr_nonnull(strstr(sbuf_str(&warnings),
+				     "50-x.conf:4: unknown key 'Wiat' in [plugin x] is ignored"));
+	for (const char *p = sbuf_str(&warnings); (p = strchr(p, '\n')); p++)
+		lines++;
+	ck_assert_int_eq(lines, 3);
+	conf_free(c);
+
+	put("/etc/ssm/conf.d/50-x.conf", "[plugin x]\nWait =\nPin = 7\n");
+	sbuf_reset(&warnings);
+	c = load_good(NULL);
+	opts_check_section(c, descriptor, warn, NULL);
+	ck_assert_str_eq(sbuf_str(&warnings), "");
+	conf_free(c);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -322,6 +360,7 @@ main(void)
 	tcase_add_test(tc, t_dump_masks);
 	tcase_add_test(tc, t_reload);
 	tcase_add_test(tc, t_opts);
+	tcase_add_test(tc, t_section_of_a_plugin);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
