@@ -131,7 +131,8 @@ def test_concurrency(operator, fleet):
     first = waiting(fleet)
     same(sorted(first), FLEET[:2], "two at once")
     fleet[0].finish(first[FLEET[0]])
-    same((sorted(waiting(fleet)), counts_of(operator, command)),
+    third = waiting(fleet)
+    same((sorted(third), counts_of(operator, command)),
          ([FLEET[2]], ("InProgress", "InProgress", 4, 1, 0, 0)), "the third after the first")
     cancel(operator, command)
     same((details_of(operator, command)[FLEET[0]], details_of(operator, command)[FLEET[3]],
@@ -139,13 +140,18 @@ def test_concurrency(operator, fleet):
          (("Success", "Success"), ("Cancelled", "Cancelled"), "Cancelling"),
          "a cancel ends the one that waited")
     fleet[1].finish(first[FLEET[1]], "Cancelled")
+    fleet[2].finish(third[FLEET[2]], "Cancelled")
     same(sorted(waiting([fleet[3]])), [], "which gets nothing")
     ctl("queue", instance=FLEET[3], parameters={"commands": ["true"]})
-    same(sorted(waiting([fleet[3]])), [FLEET[3]], "but the next command")
+    other = waiting([fleet[3]])
+    same(sorted(other), [FLEET[3]], "but the next command")
+    fleet[3].finish(other[FLEET[3]])
     drain(fleet)
     command = send(operator, every, MaxConcurrency="30%")
-    same(sorted(waiting(fleet)), [FLEET[0]], "30 % of four are one")
+    one = waiting(fleet)
+    same(sorted(one), [FLEET[0]], "30 % of four are one")
     cancel(operator, command)
+    fleet[0].finish(one[FLEET[0]], "Cancelled")
 
 
 def ends(operator, fleet, how, **more):
