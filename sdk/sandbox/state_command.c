@@ -184,9 +184,16 @@ static const char *const nobodies[] = { "NoInstancesInTag", "RateExceeded", NULL
 	{                                                                  \
 		.name = member, .type = SHAPE_STRING, .required = (needed) \
 	}
-#define NUMBER(member)                                                  \
-	{                                                               \
-		.name = member, .type = SHAPE_INTEGER, .required = true \
+/* What is computed with them stays within 64 bits. */
+#define NUMBER_MAX (INT64_C(1) << 53)
+#define SECONDS_MAX (INT64_C(1) << 32)
+#define NUMBER(member)                                                                     \
+	{                                                                                  \
+		.name = member, .type = SHAPE_INTEGER, .required = true, .max = NUMBER_MAX \
+	}
+#define SECONDS(member)                                                                     \
+	{                                                                                   \
+		.name = member, .type = SHAPE_INTEGER, .required = true, .max = SECONDS_MAX \
 	}
 #define FLAG(member)                                                    \
 	{                                                               \
@@ -287,10 +294,10 @@ static const struct shape command_members[] = {
 	  .type = SHAPE_STRING,
 	  .required = true,
 	  .check = targets_is_errors },
-	NUMBER("timeout_s"),
+	SECONDS("timeout_s"),
 	NUMBER("requested_ms"),
 	NUMBER("expires_ms"),
-	NUMBER("execution_s"),
+	SECONDS("execution_s"),
 	{ .name = "parameters", .type = SHAPE_MAP, .required = true, .inner = &texts },
 	{ .name = "targets", .type = SHAPE_LIST, .required = true, .inner = &target },
 	{ .name = "notification", .type = SHAPE_STRUCT, .inner = notification_members },

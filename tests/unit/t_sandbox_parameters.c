@@ -158,6 +158,7 @@ main(void)
 	Suite *s = suite_create("sandbox_parameters");
 	TCase *t = tcase_create("parameters");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_below, 0, (int)NELEMS(places));
 	tcase_add_loop_test(t, test_pattern, 0, (int)NELEMS(patterns));
 	tcase_add_test(t, test_limit);

@@ -163,6 +163,7 @@ main(void)
 	Suite *s = suite_create("yaml");
 	TCase *t = tcase_create("yaml");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_good, 0, (int)NELEMS(good));
 	tcase_add_loop_test(t, test_bad, 0, (int)NELEMS(bad));
 	tcase_add_test(t, test_depth);
