@@ -23,6 +23,9 @@
 #include "core/tool/follow.h"
 #include "core/tool/outcome.h"
 #include "core/tool/tool.h"
+#ifdef HAVE_YAML
+#include "core/yaml/yaml.h"
+#endif
 
 #define RUN_TOPIC "ssm.offlineCommand.run"
 #define SHOW_TOPIC "ssm.showCommand.run"
@@ -49,25 +52,50 @@ not_run(const struct err *e)
 /* -------------------------------------------------------------- the message */
 
 static int
-read_document(const char *file, char **ret, struct err *e)
+read_text(const char *file, struct sbuf *b, struct err *e)
 {
-	autoclose int fd =
-		strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
-	autosbuf struct sbuf b = SBUF_INIT(DOCUMENT_MAX);
-	autojson json_t *doc = NULL;
+	bool is_stdin = strcmp(file, "-") == 0;
+	autoclose int fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -errno : 1;
 
 	while (n > 0)
-		n = sbuf_read(&b, fd, 65536);
-	if (n == -E2BIG || b.err)
+		n = sbuf_read(b, fd, 65536);
+	if (n == -E2BIG || b->err)
 		return err_set(e, -E2BIG, "'%s' has more than %u bytes", file, DOCUMENT_MAX);
-	if (n < 0)
-		return err_set(e, (int)n, "cannot read '%s': %s", file, strerror((int)-n));
-	doc = json_parse(sbuf_str(&b), b.len, file, e);
+	return n < 0 ? err_set(e, (int)n, "cannot read '%s': %s", file, strerror((int)-n)) : 0;
+}
+
+/* By the name, as editors tell them apart. The service makes JSON of YAML before it sends it. */
+static json_t *
+parse_document(const char *file, const struct sbuf *b, bool is_yaml, struct err *e)
+{
+	if (!is_yaml)
+		return json_parse(sbuf_str(b), b->len, file, e);
+#ifdef HAVE_YAML
+	return yaml_parse(sbuf_str(b), b->len, file, e);
+#else
+	err_set(e, -ENOSYS, "'%s' is YAML, which this ssmctl was built without; convert it", file);
+	return NULL;
+#endif
+}
+
+/* JSON stays as it is written: numbers would not survive a round trip. */
+static int
+read_document(const char *file, char **ret, struct err *e)
+{
+	bool is_yaml = text_ends(file, ".yaml") || text_ends(file, ".yml");
+	autosbuf struct sbuf b = SBUF_INIT(DOCUMENT_MAX);
+	autojson json_t *doc = NULL;
+
+	if (read_text(file, &b, e) < 0)
+		return e->code;
+	doc = parse_document(file, &b, is_yaml, e);
 	if (doc && !json_is_object(doc))
-		return err_set(e, -EINVAL, "'%s' is no document: it is JSON, but no object", file);
-	*ret = doc ? sbuf_take(&b, NULL) : NULL;
-	return doc ? 0 : -EINVAL;
+		return err_set(e, -EINVAL, "'%s' is no document: it is no object", file);
+	if (!doc)
+		return e->code;
+	*ret = is_yaml ? json_text(doc) : sbuf_take(&b, NULL);
+	return 0;
 }
 
 /* The plugin makes of the texts what the document defines, as the service does. */
@@ -134,7 +162,6 @@ parameters(const struct options *o, struct err *e)
 	return NULL;
 }
 
-/* The document goes in as it is written: numbers would not survive a round trip. */
 static char *
 payload(const struct options *o, const char *id, struct err *e)
 {
