@@ -13,6 +13,8 @@ struct control *control_free(struct control *c); /* removes the socket; returns 
 void control_on_stage(struct sandbox *sb, struct invocation *inv, enum stage stage);
 void control_on_node(struct sandbox *sb, struct node *node);
 
+/* "auto", "ec2messages", "ssmmessages" -> enum transport or -EINVAL. */
+int control_transport(const char *name);
 /* "both", "v2-required", "v1-only", "off" -> enum imds_mode or -EINVAL. */
 int control_imds_mode(const char *name);
 

@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
+#include "sdk/sandbox/channel.h"
 #include "sdk/sandbox/documents.h"
 #include "sdk/sandbox/faults.h"
 #include "sdk/sandbox/files.h"
@@ -312,6 +313,15 @@ op_message_state(struct sandbox *sb, struct client *c, const json_t *r, struct e
 			 (json_int_t)map_len(msg->reply_ids));
 }
 
+static json_t *
+op_channel(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
+{
+	struct node *node = node_of(sb, r, e);
+
+	(void)c;
+	return node ? channel_op(node, r, e) : NULL;
+}
+
 /* ---- faults and switches ---- */
 
 static json_t *
@@ -425,22 +435,42 @@ op_ecs(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 	return done();
 }
 
+static const char *const transports[] = { "auto", "ec2messages", "ssmmessages" };
+
+int
+control_transport(const char *name)
+{
+	for (size_t i = 0; i < NELEMS(transports); i++)
+		if (strcmp(transports[i], name) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
 static json_t *
 op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
+	int transport =
+		control_transport(json_str(r, "transport", transports[sb->set.transport]));
+
 	(void)c;
-	(void)e;
+	if (transport < 0) {
+		err_set(e, -EINVAL, "transport '%s' is none of auto, ec2messages, ssmmessages",
+			json_str(r, "transport", ""));
+		return NULL;
+	}
+	sb->set.transport = (enum transport)transport;
 	sb->set.skew_ms = bounded(r, "skew_ms", sb->set.skew_ms, -YEAR_MS, YEAR_MS);
 	sb->set.poll_ms = bounded(r, "poll_ms", sb->set.poll_ms, 0, YEAR_MS);
 	sb->set.max_messages = bounded(r, "max_messages", sb->set.max_messages, 1, 1000);
 	sb->set.max_skew_ms = bounded(r, "max_skew_ms", sb->set.max_skew_ms, 0, YEAR_MS);
 	sb->set.max_pending = bounded(r, "max_pending", sb->set.max_pending, 0, QUEUE_MAX);
 	sb->set.unregistered = json_bool(r, "unregistered", sb->set.unregistered);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:b}", "ok", 1, "skew_ms",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "ok", 1, "skew_ms",
 			 (json_int_t)sb->set.skew_ms, "poll_ms", (json_int_t)sb->set.poll_ms,
 			 "max_messages", (json_int_t)sb->set.max_messages, "max_skew_ms",
 			 (json_int_t)sb->set.max_skew_ms, "max_pending",
-			 (json_int_t)sb->set.max_pending, "unregistered", sb->set.unregistered);
+			 (json_int_t)sb->set.max_pending, "unregistered", sb->set.unregistered,
+			 "transport", transports[transport]);
 }
 
 /* ---- the sandbox itself ---- */
@@ -545,6 +575,7 @@ static const struct {
 	{ "redeliver", op_redeliver },
 	{ "message", op_message },
 	{ "message-state", op_message_state },
+	{ "channel", op_channel },
 	{ "fault", op_fault },
 	{ "faults", op_faults },
 	{ "clear-faults", op_clear_faults },

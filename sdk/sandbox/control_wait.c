@@ -24,7 +24,7 @@ struct wait {
 	bool timings;
 	/* for a node */
 	struct node *node;
-	int64_t polls, pings; /* to be reached */
+	int64_t polls, pings, channels; /* to be reached */
 };
 
 struct waits {
@@ -176,13 +176,21 @@ invocations_answer(const struct wait *w)
 	return out;
 }
 
+static bool
+has_come(const struct wait *w)
+{
+	return w->node->polls >= w->polls && w->node->pings >= w->pings &&
+		w->node->channels >= w->channels;
+}
+
 static json_t *
 node_answer(const struct wait *w)
 {
-	bool done = w->node->polls >= w->polls && w->node->pings >= w->pings;
+	bool done = has_come(w);
 	json_t *out =
-		json_pack("{s:b, s:s, s:I, s:I}", "ok", done, "instance", w->node->id, "polls",
-			  (json_int_t)w->node->polls, "pings", (json_int_t)w->node->pings);
+		json_pack("{s:b, s:s, s:I, s:I, s:I}", "ok", done, "instance", w->node->id, "polls",
+			  (json_int_t)w->node->polls, "pings", (json_int_t)w->node->pings,
+			  "channels", (json_int_t)w->node->channels);
 
 	if (!done)
 		json_object_set_new(out, "error", json_string("timed out"));
@@ -346,11 +354,14 @@ wait_for_node(struct sandbox *sb, struct client *c, const json_t *request, struc
 	w->node = node;
 	w->polls = json_int(request, "polls", 1);
 	w->pings = json_int(request, "pings", 1);
+	w->channels = json_int(request, "channels", 0);
 	if (json_object_get(request, "new_polls"))
 		w->polls = node->polls + json_int(request, "new_polls", 0);
 	if (json_object_get(request, "new_pings"))
 		w->pings = node->pings + json_int(request, "new_pings", 0);
-	if (node->polls < w->polls || node->pings < w->pings)
+	if (json_object_get(request, "new_channels"))
+		w->channels = node->channels + json_int(request, "new_channels", 0);
+	if (!has_come(w))
 		return NULL;
 	out = node_answer(w);
 	wait_free(w);
@@ -367,7 +378,7 @@ control_on_node(struct sandbox *sb, struct node *node)
 	list_each(it, tmp, &waits->all) {
 		struct wait *w = list_entry(it, struct wait, link);
 
-		if (w->node == node && node->polls >= w->polls && node->pings >= w->pings)
+		if (w->node == node && has_come(w))
 			answer(w);
 	}
 }

@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/base/rand.h"
 #include "core/base/text.h"
+#include "sdk/sandbox/ssmmessages.h"
 
 #define CONTENT_TYPE "application/x-amz-json-1.1"
 #define AUTH "com.amazon.coral.service#"
@@ -34,6 +35,8 @@ route(struct exchange *ex)
 		ex->service = "ecs";
 		ex->operation = xstrdup("GetCredentials");
 	}
+	if (!*ex->service && ssmmessages_route(ex))
+		return;
 	for (size_t i = 0; !*ex->service && target && i < NELEMS(targets); i++) {
 		if (!text_starts(target, targets[i].prefix))
 			continue;
@@ -56,9 +59,8 @@ verify_request_of(const struct exchange *ex, struct verify_request *ret)
 					.body_len = ex->body.len };
 }
 
-/* The signature and what belongs to it; false when the request was refused. */
-static bool
-check_signature(struct exchange *ex)
+bool
+dispatch_check_signature(struct exchange *ex)
 {
 	struct verify_rules rules = { .keys = ex->sb->keys,
 				      .region = ex->sb->set.region,
@@ -184,7 +186,7 @@ service_request(struct exchange *ex)
 				ex->path);
 		return;
 	}
-	if (!check_signature(ex) || !check_headers(ex))
+	if (!dispatch_check_signature(ex) || !check_headers(ex))
 		return;
 	op = find_operation(ex);
 	if (!op) {
@@ -205,6 +207,8 @@ run_service(struct exchange *ex)
 		imds_request(ex);
 	else if (strcmp(ex->service, "ecs") == 0)
 		ecs_request(ex);
+	else if (strcmp(ex->service, "ssmmessages") == 0)
+		ssmmessages_request(ex);
 	else if (*ex->service)
 		service_request(ex);
 	else if (exchange_header(ex, "x-amz-target"))
@@ -270,6 +274,9 @@ answer_fault(struct exchange *ex)
 	case FAULT_TRUNCATE:
 	case FAULT_SLOW:
 	case FAULT_DUPLICATE:
+	case FAULT_DROP:
+	case FAULT_REORDER:
+	case FAULT_CORRUPT:
 		break;
 	}
 	return false;

@@ -20,6 +20,9 @@ extern const struct operation ssm_parameter_operations[];
 extern const struct operation ssm_document_operations[];
 extern const struct operation ssm_tag_operations[];
 
+/* The signature and what belongs to it; false when the request was refused. */
+bool dispatch_check_signature(struct exchange *ex);
+
 /* Plain HTTP, no signatures. */
 void imds_request(struct exchange *ex);
 void ecs_request(struct exchange *ex);

@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
+#include "sdk/sandbox/channel.h"
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/dispatch.h"
 #include "sdk/sandbox/store.h"
@@ -30,17 +31,6 @@ message_json(const struct message *msg)
 			 "PayloadDigest", digest, "Topic", msg->topic);
 }
 
-static void
-deliver(struct message *msg, int64_t visibility_ms)
-{
-	list_remove(&msg->link);
-	msg->state = MESSAGE_IN_FLIGHT;
-	msg->deliveries++;
-	timer_in(msg->sb->ev, &msg->visible, visibility_ms);
-	if (msg->inv && !msg->cancel)
-		invocation_reach(msg->inv, STAGE_DELIVERED);
-}
-
 static json_t *
 take_messages(struct node *node, int64_t visibility_ms)
 {
@@ -51,7 +41,7 @@ take_messages(struct node *node, int64_t visibility_ms)
 		struct message *msg = list_first(&node->queue, struct message, link);
 		json_t *item = message_json(msg);
 
-		deliver(msg, visibility_ms);
+		message_delivered(msg, visibility_ms);
 		if (item)
 			json_array_append_new(list, item);
 	}
@@ -143,7 +133,7 @@ get_messages(struct exchange *ex)
 	duplicate(ex, node);
 	if (ex->state != EXCHANGE_WORKING)
 		return;
-	if (list_empty(&node->queue))
+	if (list_empty(&node->queue) || !channel_leaves_polls(node))
 		park(ex, node);
 	else
 		answer_poll(ex, node, take_messages(node, ex->visibility_ms));

@@ -18,6 +18,13 @@
 #define EXCHANGE_HEADERS 64
 
 struct MHD_Connection;
+struct exchange;
+
+/* A connection that is no HTTP any more. */
+struct upgraded;
+/* It is yours now, with what the client sent behind its request: until exchange_end_upgraded(). */
+typedef void upgraded_fn(struct exchange *ex, struct upgraded *conn, int fd, const void *more,
+			 size_t len);
 
 enum exchange_state {
 	EXCHANGE_READING,
@@ -41,7 +48,8 @@ struct exchange {
 	bool too_large;
 
 	/* What it is about; filled in on the way. */
-	const char *service; /* "imds", "ecs", "ec2messages", "ssm" or "" */
+	const char *service; /* "imds", "ecs", "ec2messages", "ssm", "ssmmessages" or "" */
+	const char *operand; /* of a path: node or session */
 	char *operation;
 	bool verified;
 	char key_id[24], key_source[16];
@@ -64,6 +72,10 @@ struct exchange {
 	bool byte_sent;	     /* of a slow body: the next one waits */
 	int64_t token_ttl;   /* IMDS token header, when > 0 */
 
+	char *accept; /* of an upgrade: Sec-WebSocket-Accept */
+	upgraded_fn *upgrade;
+	const void *upgrade_arg;
+
 	/* A parked exchange waits for one of these. */
 	struct timer timer;
 	struct watch *hangup;
@@ -83,13 +95,18 @@ void exchange_answer(struct exchange *ex, unsigned status, const char *type, con
 void exchange_answer_text(struct exchange *ex, unsigned status, const char *text);
 /* application/x-amz-json-1.1; BODY is taken, NULL is an empty body. */
 void exchange_answer_json(struct exchange *ex, json_t *body);
-/* {"__type": CODE, "message": ...} of a JSON service. CODE may carry a prefix before '#'. */
+/* {"__type": CODE, "message": ...} of a JSON service, XML of ssmmessages. CODE may carry a prefix
+ * before '#'. */
 void exchange_refuse(struct exchange *ex, unsigned status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The same, status 400, for a reason that was found. */
 void exchange_refuse_for(struct exchange *ex, const struct refusal *why);
 /* Close the connection without an answer; RESET: with a TCP reset. */
 void exchange_cut(struct exchange *ex, bool reset);
+
+/* Answer with status 101; FN gets the connection. ARG is for it. */
+void exchange_upgrade(struct exchange *ex, const char *accept, upgraded_fn *fn, const void *arg);
+void exchange_end_upgraded(struct upgraded *conn);
 
 /* Notice when the client goes away while the exchange is parked. */
 void exchange_watch_hangup(struct exchange *ex, void (*on_dropped)(struct exchange *ex));

@@ -33,7 +33,8 @@ struct faults {
 };
 
 static const char *const kinds[] = { "none", "status",	 "delay",   "reset",	"close",
-				     "hang", "truncate", "garbage", "slow",	"duplicate" };
+				     "hang", "truncate", "garbage", "slow",	"duplicate",
+				     "drop", "reorder", "corrupt" };
 static const char *const garbages[] = { "html", "binary", "huge", "nested", "empty" };
 
 struct faults *
@@ -112,7 +113,7 @@ fill_hit(struct fault_hit *hit, const json_t *spec, struct err *e)
 	if (k <= 0)
 		return err_set(e, -EINVAL,
 			       "fault kind '%s' is none of status, delay, reset, close, hang, "
-			       "truncate, garbage, slow, duplicate",
+			       "truncate, garbage, slow, duplicate, drop, reorder, corrupt",
 			       kind);
 	if (g < 0)
 		return err_set(e, -EINVAL,
@@ -127,7 +128,8 @@ fill_hit(struct fault_hit *hit, const json_t *spec, struct err *e)
 	hit->retry_after = json_int(spec, "retry_after", 0);
 	hit->retry_date = strcmp(json_str(spec, "retry_date", "no"), "yes") == 0;
 	hit->every_ms = json_int(spec, "every_ms", 1000);
-	hit->keep_bytes = json_int(spec, "keep_bytes", 10);
+	/* Of a frame, the byte that is spoilt: the first of its payload. */
+	hit->keep_bytes = json_int(spec, "keep_bytes", hit->kind == FAULT_CORRUPT ? 120 : 10);
 	snprintf(hit->code, sizeof(hit->code), "%s", json_str(spec, "code", ""));
 	snprintf(hit->message, sizeof(hit->message), "%s",
 		 json_str(spec, "message", "injected by the sandbox"));

@@ -20,7 +20,10 @@ enum fault_kind {
 	FAULT_TRUNCATE,	 /* right headers, body cut */
 	FAULT_GARBAGE,	 /* a body that is not what it should be */
 	FAULT_SLOW,	 /* right headers, then the body byte by byte */
-	FAULT_DUPLICATE, /* GetMessages: hand out an acknowledged message again */
+	FAULT_DUPLICATE, /* GetMessages: hand out an acknowledged message again; a frame: twice */
+	FAULT_DROP,	 /* of frames only, from here on: lost on the way */
+	FAULT_REORDER,	 /* behind the next one */
+	FAULT_CORRUPT,	 /* one byte is another */
 };
 
 enum garbage_kind {

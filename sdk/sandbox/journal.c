@@ -102,6 +102,19 @@ journal_write(struct journal *j, const struct exchange *ex)
 }
 
 void
+journal_note(struct journal *j, json_t *line)
+{
+	autojson json_t *owned = line;
+
+	if (!j || !line)
+		return;
+	json_object_set_new(owned, "n", json_integer(++j->count));
+	json_object_set_new(owned, "time_ms", json_integer(clock_wall_ms()));
+	json_dumpf(owned, j->file, JSON_COMPACT);
+	putc('\n', j->file);
+}
+
+void
 journal_flush(struct journal *j)
 {
 	if (j)

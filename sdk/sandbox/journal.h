@@ -3,6 +3,7 @@
 #ifndef SSM_SANDBOX_JOURNAL_H
 #define SSM_SANDBOX_JOURNAL_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
@@ -15,6 +16,8 @@ struct journal *journal_open(const char *path, struct err *e);
 struct journal *journal_free(struct journal *j); /* flushes; returns NULL */
 /* J may be NULL: nothing is written. */
 void journal_write(struct journal *j, const struct exchange *ex);
+/* A line that is no request: a message of a channel. LINE is taken; number and time are added. */
+void journal_note(struct journal *j, json_t *line);
 void journal_flush(struct journal *j);
 /* Empty the file; the numbers go on. */
 int journal_clear(struct journal *j, struct err *e);

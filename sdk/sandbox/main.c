@@ -16,6 +16,7 @@
 #include "core/base/mem.h"
 #include "core/base/proc.h"
 #include "core/base/strv.h"
+#include "sdk/sandbox/channel.h"
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/documents.h"
 #include "sdk/sandbox/faults.h"
@@ -177,6 +178,7 @@ static void
 done(struct sandbox *sb)
 {
 	sb->state = state_free(sb->state);
+	channels_close(sb);
 	sb->control = control_free(sb->control);
 	sb->server = server_free(sb->server);
 	sb->journal = journal_free(sb->journal);

@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "sdk/sandbox/channel.h"
 #include "sdk/sandbox/ec2messages.h"
 #include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
@@ -83,6 +84,17 @@ keep_recent(struct store *st, struct message *msg)
 }
 
 void
+message_delivered(struct message *msg, int64_t visibility_ms)
+{
+	list_remove(&msg->link);
+	msg->state = MESSAGE_IN_FLIGHT;
+	msg->deliveries++;
+	timer_in(msg->sb->ev, &msg->visible, visibility_ms);
+	if (msg->inv && !msg->cancel)
+		invocation_reach(msg->inv, STAGE_DELIVERED);
+}
+
+void
 message_end(struct message *msg)
 {
 	if (msg->state == MESSAGE_ENDED)
@@ -112,7 +124,10 @@ message_acknowledge(struct message *msg)
 void
 node_serve(struct node *node)
 {
-	while (!list_empty(&node->queue) && !list_empty(&node->parked))
+	while (!list_empty(&node->queue) && channel_takes(node))
+		channel_send_job(node->channel, list_first(&node->queue, struct message, link));
+	while (!list_empty(&node->queue) && !list_empty(&node->parked) &&
+	       channel_leaves_polls(node))
 		if (!ec2messages_answer_first(node))
 			break;
 }

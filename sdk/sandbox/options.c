@@ -41,6 +41,7 @@ enum {
 	OPT_UNREGISTERED,
 	OPT_PARENT,
 	OPT_STDIN,
+	OPT_TRANSPORT,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -67,6 +68,7 @@ static const struct option table[] = {
 	{ "imds-token-status", required_argument, NULL, OPT_TOKEN_STATUS },
 	{ "imds-no-role", no_argument, NULL, OPT_NO_ROLE },
 	{ "ecs-token", required_argument, NULL, OPT_ECS_TOKEN },
+	{ "transport", required_argument, NULL, OPT_TRANSPORT },
 	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "no-journal", no_argument, NULL, OPT_NO_JOURNAL },
 	{ "no-state", no_argument, NULL, OPT_NO_STATE },
@@ -107,6 +109,7 @@ options_help(void)
 	      "  --imds-no-role           the instance has no role\n"
 	      "  --ecs-token TEXT         Authorization wanted for container credentials\n"
 	      "  --fault K=V[,K=V]...     a fault from the start; may be repeated\n"
+	      "  --transport NAME         how commands go: auto, ec2messages, ssmmessages\n"
 	      "  --no-journal             write no request journal\n"
 	      "  --no-state               keep nothing for the next start, and read nothing\n"
 	      "  --unregistered           send-command also to nodes that never reported\n"
@@ -167,6 +170,18 @@ take_imds(struct options *o, const char *name, struct err *e)
 }
 
 static int
+take_transport(struct options *o, const char *name, struct err *e)
+{
+	int transport = control_transport(name);
+
+	if (transport < 0)
+		return err_set(e, -EINVAL,
+			       "--transport=%s: it is auto, ec2messages or ssmmessages", name);
+	o->set.transport = (enum transport)transport;
+	return 0;
+}
+
+static int
 take_number(struct options *o, int opt, const char *arg, struct err *e)
 {
 	int64_t port = 0;
@@ -189,6 +204,8 @@ take_number(struct options *o, int opt, const char *arg, struct err *e)
 		return number("imds-token-status", arg, 200, 599, &o->set.imds_token_status, e);
 	case OPT_INSTANCE:
 		return take_instance(o, arg, e);
+	case OPT_TRANSPORT:
+		return take_transport(o, arg, e);
 	case OPT_IMDS:
 		return take_imds(o, arg, e);
 	}

@@ -27,6 +27,13 @@ enum imds_mode {
 	IMDS_OFF,	  /* 403 to everything, as with the metadata service disabled */
 };
 
+/* By which way a command goes to its node. */
+enum transport {
+	TRANSPORT_AUTO, /* by the control channel while it is open */
+	TRANSPORT_EC2MESSAGES,
+	TRANSPORT_SSMMESSAGES,
+};
+
 struct settings {
 	const char *root;      /* folder of all files that the sandbox writes */
 	const char *documents; /* folder of the user's documents, or NULL */
@@ -42,6 +49,7 @@ struct settings {
 	int64_t max_pending;  /* open invocations, beyond which a tag is RateExceeded; 0: any */
 	bool journal_off, state_off;
 	bool parent_exit, stdin_exit;
+	enum transport transport;
 	bool unregistered; /* send-command also to nodes that never reported */
 
 	/* Changed while running. */

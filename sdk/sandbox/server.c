@@ -91,6 +91,7 @@ exchange_free(void *arg, struct MHD_Connection *conn, void **con_cls,
 		free((char *)ex->headers[i].name);
 		free((char *)ex->headers[i].value);
 	}
+	free(ex->accept);
 	free(ex->method);
 	free(ex->path);
 	free(ex->query);
@@ -194,6 +195,28 @@ exchange_answer_json(struct exchange *ex, json_t *body)
 	free(text);
 }
 
+static void
+add_escaped(struct sbuf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '<' || *s == '>' || *s == '&')
+			(void)sbuf_addf(b, "&#%d;", *s);
+		else
+			(void)sbuf_addc(b, *s);
+	}
+}
+
+static void
+refuse_in_xml(struct exchange *ex, unsigned status)
+{
+	autosbuf struct sbuf b = SBUF_INIT(BODY_MAX);
+
+	(void)sbuf_addf(&b, "<%s><Message>", ex->code);
+	add_escaped(&b, ex->message);
+	(void)sbuf_addf(&b, "</Message></%s>", ex->code);
+	exchange_answer(ex, status, "application/xml", b.p, b.len);
+}
+
 void
 exchange_refuse(struct exchange *ex, unsigned status, const char *code, const char *fmt, ...)
 {
@@ -208,6 +231,10 @@ exchange_refuse(struct exchange *ex, unsigned status, const char *code, const ch
 	va_end(ap);
 	free(ex->code);
 	ex->code = xstrdup(bare ? bare + 1 : code);
+	if (strcmp(ex->service, "ssmmessages") == 0) {
+		refuse_in_xml(ex, status);
+		return;
+	}
 	body = json_pack("{s:s, s:s+}", "__type", code, "message", ex->message, "");
 	if (!body) /* not UTF-8 */
 		body = json_pack("{s:s, s:s}", "__type", code, "message", "");
@@ -356,13 +383,65 @@ add_headers(struct MHD_Response *r, const struct exchange *ex)
 	}
 }
 
+/* ---- a connection that becomes something else ---- */
+
+struct upgraded {
+	struct MHD_UpgradeResponseHandle *handle;
+};
+
+static void
+on_upgraded(void *arg, struct MHD_Connection *conn, void *con_cls, const char *extra,
+	    size_t extra_len, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
+{
+	struct exchange *ex = arg;
+	struct upgraded *u = xcalloc(1, sizeof(*u));
+
+	(void)conn;
+	(void)con_cls;
+	u->handle = handle;
+	ex->ended_us = sandbox_mono_us();
+	journal_write(ex->sb->journal, ex);
+	ex->ended_us = 0; /* that was its line */
+	ex->upgrade(ex, u, fd, extra, extra_len);
+}
+
+void
+exchange_end_upgraded(struct upgraded *u)
+{
+	MHD_upgrade_action(u->handle, MHD_UPGRADE_ACTION_CLOSE);
+	free(u);
+}
+
+void
+exchange_upgrade(struct exchange *ex, const char *accept, upgraded_fn *fn, const void *arg)
+{
+	ex->accept = xstrdup(accept);
+	ex->upgrade = fn;
+	ex->upgrade_arg = arg;
+	exchange_answer(ex, MHD_HTTP_SWITCHING_PROTOCOLS, NULL, "", 0);
+}
+
+static struct MHD_Response *
+upgrade_response(struct exchange *ex)
+{
+	struct MHD_Response *r = MHD_create_response_for_upgrade(on_upgraded, ex);
+
+	if (r) {
+		MHD_add_response_header(r, MHD_HTTP_HEADER_UPGRADE, "websocket");
+		MHD_add_response_header(r, "Sec-WebSocket-Accept", ex->accept);
+	}
+	return r;
+}
+
 static enum MHD_Result
 send_answer(struct exchange *ex)
 {
 	struct MHD_Response *r;
 	enum MHD_Result result;
 
-	if (ex->fault.kind == FAULT_TRUNCATE)
+	if (ex->upgrade)
+		r = upgrade_response(ex);
+	else if (ex->fault.kind == FAULT_TRUNCATE)
 		r = MHD_create_response_from_callback(ex->answer_len ? ex->answer_len : 1, 4096,
 						      read_cut_body, ex, NULL);
 	else if (ex->fault.kind == FAULT_SLOW)
@@ -435,7 +514,7 @@ start_daemon(struct server *s, uint16_t port, const struct MHD_OptionItem *more)
 
 	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v6.sin6_addr = in6addr_loopback;
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
 					MHD_USE_SUPPRESS_DATE_NO_CLOCK |
 					(ipv6 ? MHD_USE_IPv6 : 0) |
 					(more->option == MHD_OPTION_END ? 0 : MHD_USE_TLS),

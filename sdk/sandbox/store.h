@@ -42,12 +42,18 @@ enum message_state {
 	MESSAGE_ENDED
 };
 
+struct channel;
+
 struct node {
 	struct sandbox *sb;
 	char *id;
 	json_t *info; /* last full UpdateInstanceInformation, or the short one; NULL: never */
 	int64_t registered_ms, last_ping_ms;
 	int64_t pings, polls;
+	struct channel *channel;	 /* its control channel, or NULL */
+	char control_token[64];		 /* for the next one; "" none */
+	int64_t channels, channel_pings; /* opened; pings that came */
+	int64_t refusals;		 /* of what came by one */
 	struct list queue;  /* messages that wait, in order */
 	struct list parked; /* exchanges that wait */
 };
@@ -60,6 +66,8 @@ struct message {
 	struct node *node;
 	struct invocation *inv; /* NULL: a raw message */
 	bool cancel;
+	bool by_channel;	     /* it was sent by the control channel */
+	char job_id[RAND_UUID_SIZE]; /* MessageId of that */
 	enum message_state state;
 	int64_t deliveries;
 	struct list link;     /* in the node's queue */
@@ -192,7 +200,9 @@ void message_queue(struct message *msg);
 /* No delivery any more. */
 void message_end(struct message *msg);
 void message_acknowledge(struct message *msg);
-/* Answer the parked polls of a node as far as there are messages. */
+/* It is on its way, and comes again when nobody has acknowledged it by then. */
+void message_delivered(struct message *msg, int64_t visibility_ms);
+/* By the control channel, or answer the parked polls of a node as far as there are messages. */
 void node_serve(struct node *node);
 
 #endif
