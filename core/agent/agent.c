@@ -25,11 +25,14 @@
 #include "core/agent/notify.h"
 #include "core/agent/once.h"
 #include "core/agent/orphans.h"
+#include "core/agent/outbox.h"
 #include "core/agent/plugins.h"
+#include "core/agent/services.h"
 #include "core/agent/status.h"
 #include "core/agent/whoami.h"
 #include "core/aws/call.h"
 #include "core/aws/creds.h"
+#include "core/aws/endpoint.h"
 #include "core/aws/imds.h"
 #include "core/aws/mds.h"
 #include "core/aws/ssmapi.h"
@@ -45,6 +48,8 @@
 #include "core/loop/netwatch.h"
 #include "core/loop/signals.h"
 #include "core/net/http.h"
+#include "core/net/proxy.h"
+#include "core/net/url.h"
 
 #define POLL_SLACK_MS 10000
 
@@ -72,6 +77,9 @@ struct agent {
 	struct health *health;
 	struct dispatch *dispatch;
 	struct inbox *inbox; /* NULL: no offline commands */
+	struct services *services;
+	bool channel_open; /* commands come by ssmmessages */
+	int64_t channel_changed_ms;
 	json_t *info;
 	struct once *once; /* instead of ping and poll: a single command of this machine */
 	bool connected;
@@ -161,6 +169,8 @@ on_network(void *arg)
 		mds_poll_now(a->mds);
 	if (a->dispatch)
 		dispatch_retry_now(a->dispatch);
+	if (a->services)
+		services_notify(a->services, "network");
 	if (a->health && !a->connected)
 		health_now(a->health);
 }
@@ -181,6 +191,32 @@ go_on(struct agent *a)
 		dispatch_retry_now(a->dispatch);
 	if (a->health)
 		health_retry_now(a->health);
+	if (a->services && !a->channel_open)
+		services_notify(a->services, "network");
+}
+
+/* The other way for commands. While it is open, nobody polls. */
+static void
+on_service_state(void *arg, const char *service, const char *state)
+{
+	struct agent *a = arg;
+	bool open = strcmp(state, "open") == 0;
+
+	if (strcmp(service, "mgs") != 0 || a->channel_open == open)
+		return;
+	a->channel_open = open;
+	a->channel_changed_ms = clock_wall_ms();
+	log_notice("agent",
+		   open ? "the control channel of ssmmessages is open, ec2messages rests"
+			: "the control channel of ssmmessages is closed, ec2messages is polled");
+	dispatch_channel(a->dispatch, open);
+	mds_rest(a->mds, open);
+	if (a->health)
+		health_set_channel(a->health, open ? "ssmmessages" : "ec2messages");
+	if (open) {
+		notify_status(a->notify, "%s waits for commands", a->identity->instance_id);
+		go_on(a);
+	}
 }
 
 static void
@@ -310,6 +346,67 @@ open_inbox(struct agent *a)
 		log_warn("agent", "there are no offline commands: %s", err_text(&e));
 }
 
+/* Where a service is and by which proxy: for plugins that connect by themselves. */
+static void
+put_endpoint(const struct agent *a, json_t *info, const char *service,
+	     const struct proxy_rules *proxies)
+{
+	const struct endpoint_options o = { .region = a->identity->region,
+					    .service_domain =
+						    conf_str(a->conf, "Agent.ServiceDomain"),
+					    .override = endpoint_override((void *)(uintptr_t)a,
+									  service) };
+	autofree char *url = NULL, *key = xasprintf("endpoint:%s", service), *proxy_key = NULL;
+	autourl struct url u = { 0 };
+	const char *proxy;
+
+	if (endpoint_url(service, &o, &url, NULL) < 0 || url_parse(url, &u, NULL) < 0)
+		return;
+	put(info, key, url);
+	proxy = proxy_for(proxies, &u);
+	proxy_key = xasprintf("proxy:%s", url);
+	if (proxy)
+		put(info, proxy_key, proxy);
+}
+
+static json_t *
+service_info(const struct agent *a)
+{
+	const char *proxy = conf_str(a->conf, "Net.Proxy");
+	const char *no_proxy = conf_str(a->conf, "Net.NoProxy");
+	const char *ca_file = conf_str(a->conf, "Net.CaFile");
+	struct proxy_rules proxies = { 0 };
+	json_t *info = json_copy(a->info);
+	struct err e = { 0, "" };
+
+	/* Its environment has nothing of ours. */
+	if (!*ca_file)
+		ca_file = secure_getenv("AWS_CA_BUNDLE");
+	if (ca_file)
+		put(info, "ca-file", ca_file);
+	if (proxy_rules_init(&proxies, *proxy ? proxy : NULL, *no_proxy ? no_proxy : NULL, &e) == 0)
+		put_endpoint(a, info, "ssmmessages", &proxies);
+	proxy_rules_done(&proxies);
+	return info;
+}
+
+static void
+open_services(struct agent *a)
+{
+	autojson json_t *info = service_info(a);
+	const struct services_options o = {
+		.base = a->base,
+		.conf = a->conf,
+		.plugins = a->plugins,
+		.broker = a->broker,
+		.info = info,
+		.state = on_service_state,
+		.arg = a,
+	};
+
+	a->services = services_new(&o);
+}
+
 static int
 open_service(struct agent *a, struct err *e)
 {
@@ -342,8 +439,11 @@ open_service(struct agent *a, struct err *e)
 	mo.aws = a->aws;
 	a->mds = mds_new(&mo, on_messages, on_poll_state, a);
 	a->broker = broker_new(a->base, a->conf, a->aws);
+	open_services(a);
 	d.mds = a->mds;
 	d.broker = a->broker;
+	d.carrier = services_carrier();
+	d.carrier_arg = a->services;
 	d.cgroup = a->cgroup;
 	open_inbox(a);
 	if (a->once)
@@ -353,6 +453,15 @@ open_service(struct agent *a, struct err *e)
 	d.once = a->once != NULL;
 	a->dispatch = dispatch_new(&d, e);
 	return a->dispatch ? 0 : e->code;
+}
+
+static void
+on_scanned(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->services && a->dispatch)
+		services_look(a->services, a->dispatch);
 }
 
 static void
@@ -389,6 +498,8 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 		.channel = "ec2messages",
 	};
 	a->health = health_new(a->base, a->conf, a->aws, &ping);
+	plugins_on_change(a->plugins, on_scanned, a);
+	on_scanned(a);
 }
 
 /* --------------------------------------------------------------- answers */
@@ -414,8 +525,10 @@ status(const struct agent *a)
 	const struct status_facts facts = {
 		.who = a->identity,
 		.started_ms = a->started_ms + clock_wall_ms() - clock_mono_ms(),
-		.connected = a->connected,
-		.poll_changed_ms = a->poll_changed_ms,
+		.connected = a->connected || a->channel_open,
+		.channel = a->channel_open ? "ssmmessages" : "ec2messages",
+		.poll_changed_ms = a->channel_open ? a->channel_changed_ms
+						   : a->poll_changed_ms,
 		.poll_error = a->poll_error,
 		.credentials = json_str(who, "source", NULL),
 		.credentials_error = json_str(who, "last_error", NULL),
@@ -447,12 +560,6 @@ answer(void *arg, const char *what, struct err *e)
 }
 
 /* ------------------------------------------------------------------ life */
-
-static void
-on_scanned(void *arg)
-{
-	(void)arg;
-}
 
 /* What the administrator or the packager cannot do without. */
 static void
@@ -490,6 +597,12 @@ take_configuration(struct agent *a, char *const *restart)
 }
 
 static void
+on_reloaded(void *arg)
+{
+	(void)arg;
+}
+
+static void
 reload(struct agent *a)
 {
 	autostrv char **restart = NULL;
@@ -502,7 +615,7 @@ reload(struct agent *a)
 	else
 		take_configuration(a, restart);
 	plugins_retry(a->plugins);
-	plugins_refresh(a->plugins, on_scanned, a);
+	plugins_refresh(a->plugins, on_reloaded, a);
 	inbox_look(a->inbox);
 }
 
@@ -595,7 +708,8 @@ stop(struct agent *a)
 	ctl_free(a->ctl);
 	health_free(a->health);
 	inbox_free(a->inbox);
-	dispatch_free(a->dispatch);
+	dispatch_free(a->dispatch); /* before the carrier of its replies */
+	services_free(a->services);
 	broker_free(a->broker);
 	mds_free(a->mds);
 	aws_free(a->aws);

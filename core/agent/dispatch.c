@@ -11,7 +11,9 @@
 #include "core/agent/job.h"
 #include "core/agent/jobs.h"
 #include "core/agent/jobstore.h"
+#include "core/agent/outbox.h"
 #include "core/agent/plugins.h"
+#include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -30,6 +32,31 @@ struct dispatch {
 
 /* --------------------------------------------------------------- messages */
 
+static struct pending *
+pending_of(const struct dispatch *d, const struct envelope *env)
+{
+	return env->pending ? jobs_delivery_of(d->jobs, env->pending->message) : NULL;
+}
+
+/* Nothing else is done with it. */
+static void
+tell_known(struct dispatch *d, const struct envelope *env)
+{
+	if (env->pending)
+		jobs_delivery_end(pending_of(d, env), -EEXIST);
+	else
+		jobs_acknowledge(d->jobs, env->message_id);
+}
+
+static void
+refuse(struct dispatch *d, const struct envelope *env, int result)
+{
+	if (env->pending)
+		jobs_delivery_end(pending_of(d, env), result);
+	else
+		jobs_refuse_message(d->jobs, env->message_id);
+}
+
 static void
 take_cancel(struct dispatch *d, const struct envelope *env, const json_t *message,
 	    const char *pointer)
@@ -37,7 +64,7 @@ take_cancel(struct dispatch *d, const struct envelope *env, const json_t *messag
 	const char *target = envelope_job_id(message, pointer);
 
 	if (jobstore_seen(d->jobs->store, env->message_id)) {
-		jobs_acknowledge(d->jobs, env->message_id);
+		tell_known(d, env);
 		return;
 	}
 	if (target) {
@@ -46,7 +73,7 @@ take_cancel(struct dispatch *d, const struct envelope *env, const json_t *messag
 	}
 	log_warn("dispatch", "cancel message '%s' does not say which command it means: refused",
 		 env->message_id);
-	jobs_refuse_message(d->jobs, env->message_id);
+	refuse(d, env, -EBADMSG);
 }
 
 static bool
@@ -64,15 +91,18 @@ take_job(struct dispatch *d, const struct envelope *env, const char *id)
 
 	if (is_known(d, id)) {
 		/* Its record may still be on its way to the disk: that answers, too. */
-		if (!j || list_empty(&j->commits))
-			jobs_acknowledge(d->jobs, env->message_id);
+		if (env->pending || !j || list_empty(&j->commits))
+			tell_known(d, env);
 		return;
 	}
 	if (!j && !env->unusable && !jobs_slot_free(d->jobs) && jobs_queue_full(d->jobs)) {
 		log_warn("dispatch", "%zu commands wait: further ones are left at the service",
 			 d->jobs->queued);
+		jobs_delivery_end(pending_of(d, env), -EAGAIN);
 		return;
 	}
+	if (env->pending)
+		pending_of(d, env)->unusable = env->unusable != NULL;
 	job_take(d->jobs, id, env);
 }
 
@@ -105,8 +135,10 @@ take_message(struct dispatch *d, const json_t *m)
 		log_warn("dispatch",
 			 "a message without a usable MessageId, Topic, Destination or "
 			 "CreatedDate is ignored");
+		jobs_delivery_end(jobs_delivery_of(d->jobs, m), -EINVAL);
 		return;
 	}
+	env.pending = jobs_delivery_of(d->jobs, m);
 	if (strcmp(env.destination, d->instance_id) != 0) {
 		autofree char *whose = text_quote(env.destination, 64);
 
@@ -118,13 +150,13 @@ take_message(struct dispatch *d, const json_t *m)
 	if (f) {
 		take_known_topic(d, &env, f);
 	} else if (is_known(d, env.message_id)) {
-		jobs_acknowledge(d->jobs, env.message_id);
+		tell_known(d, &env);
 	} else {
 		autofree char *topic = text_quote(env.topic, 100);
 
 		log_warn("dispatch", "no plugin handles topic %s: message '%s' is refused", topic,
 			 env.message_id);
-		jobs_refuse_message(d->jobs, env.message_id);
+		refuse(d, &env, -ENOENT);
 	}
 }
 
@@ -142,14 +174,11 @@ take_batches(void *arg)
 	json_array_foreach(batches, i, batch) json_array_foreach(batch, k, m) take_message(d, m);
 }
 
-void
-dispatch_messages(struct dispatch *d, json_t *messages)
+static void
+take_batch(struct dispatch *d, json_t *messages)
 {
 	struct plugins_wait *w;
 
-	/* Not acknowledged, so they come again. */
-	if (!json_is_array(messages) || json_array_size(d->batches) >= BATCHES_MAX)
-		return;
 	(void)json_array_append(d->batches, messages);
 	if (d->waiting)
 		return;
@@ -157,6 +186,14 @@ dispatch_messages(struct dispatch *d, json_t *messages)
 	w = plugins_refresh(d->plugins, take_batches, d);
 	if (d->waiting)
 		d->wait = w;
+}
+
+void
+dispatch_messages(struct dispatch *d, json_t *messages)
+{
+	/* Not acknowledged, so they come again. */
+	if (json_is_array(messages) && json_array_size(d->batches) < BATCHES_MAX)
+		take_batch(d, messages);
 }
 
 /* ----------------------------------------------------------- of this machine */
@@ -199,6 +236,59 @@ bool
 dispatch_knows(const struct dispatch *d, const char *id)
 {
 	return is_known(d, id);
+}
+
+/* ------------------------------------------------------------ of a service */
+
+/* In the shape of a polled message, so that it takes the same way. */
+static json_t *
+message_of(const struct dispatch *d, const struct delivery *what)
+{
+	char now[TEXT_STAMP_SIZE];
+	json_t *payload = json_stringn(what->payload, what->len);
+
+	text_iso8601_ms(clock_wall_ms(), now);
+	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "MessageId", what->id, "Topic", what->topic,
+			 "Destination", d->instance_id, "CreatedDate", now, "Payload",
+			 payload ? payload : json_null());
+}
+
+void
+dispatch_deliver(struct dispatch *d, const struct delivery *what, dispatch_delivered_fn *done,
+		 void *arg)
+{
+	json_t *message = message_of(d, what);
+	autojson json_t *batch = message ? json_pack("[O]", message) : NULL;
+	struct pending *p;
+
+	if (!message || json_array_size(d->batches) >= BATCHES_MAX) {
+		done(arg, message ? -EAGAIN : -EINVAL);
+		json_decref(message);
+		return;
+	}
+	p = jobs_delivery_new(d->jobs, what, message);
+	p->done = done;
+	p->arg = arg;
+	take_batch(d, batch);
+}
+
+void
+dispatch_forget(struct dispatch *d, const void *arg)
+{
+	list_each(it, tmp, &d->jobs->deliveries) {
+		struct pending *p = list_entry(it, struct pending, link);
+
+		if (p->arg == arg)
+			p->done = NULL;
+	}
+}
+
+void
+dispatch_channel(struct dispatch *d, bool open)
+{
+	d->jobs->channel_open = open;
+	if (open)
+		outbox_line_kick(d->jobs->service_line);
 }
 
 /* ------------------------------------------------------------------ object */

@@ -17,6 +17,7 @@ struct plugins;
 struct broker;
 struct cgroup;
 struct dispatch;
+struct outbox_carrier;
 
 /* Who takes what becomes of commands of this machine. */
 struct dispatch_local {
@@ -41,6 +42,9 @@ struct dispatch_options {
 	json_t *info; /* members of info{} of every host; borrowed */
 	struct dispatch_local local;
 	bool once; /* a single command of this machine, which never restarts it */
+	/* Takes replies to what services delivered; NULL: nothing is delivered. */
+	const struct outbox_carrier *carrier;
+	void *carrier_arg;
 };
 /* Opens the job store and takes up what it holds (queued jobs start again, unconfirmed replies are
  * sent). */
@@ -57,6 +61,24 @@ int dispatch_take_local(struct dispatch *d, const json_t *message, char **ret_id
 void dispatch_cancel_local(struct dispatch *d, const char *id);
 /* Is it known, or was it within the last days? */
 bool dispatch_knows(const struct dispatch *d, const char *id);
+/* A message that came by a service's own transport. All is copied. */
+struct delivery {
+	const char *id, *topic, *payload;
+	size_t len;
+	const char *via;   /* the service, which gets the replies */
+	const char *route; /* comes back with each of them; may be NULL */
+};
+/* RESULT 0: on disk, and acknowledged by this; -EEXIST known already; -EBADMSG known now, but its
+ * payload cannot be used and a reply says so; -ENOENT nobody handles its topic; -EAGAIN too much
+ * waits, it has to come again; -EINVAL no usable envelope. */
+typedef void dispatch_delivered_fn(void *arg, int result);
+/* DONE is called once, maybe from within. */
+void dispatch_deliver(struct dispatch *d, const struct delivery *what, dispatch_delivered_fn *done,
+		      void *arg);
+/* DONE is not called any more for what was delivered with ARG. */
+void dispatch_forget(struct dispatch *d, const void *arg);
+/* The other way for commands is open, or not: replies tell of it, and those that wait for it go. */
+void dispatch_channel(struct dispatch *d, bool open);
 /* The network or the service is back: replies do not wait any longer. */
 void dispatch_retry_now(struct dispatch *d);
 /* After conf_reload(): more slots may be free. */

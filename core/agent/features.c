@@ -307,6 +307,18 @@ features_find(const struct features *t, uint32_t kind, const char *name)
 	return best;
 }
 
+const struct feature *
+features_next(const struct features *t, uint32_t kind, size_t *iter)
+{
+	while (*iter < t->count) {
+		const struct feature *f = &t->rows[(*iter)++].feature;
+
+		if (f->kind == kind)
+			return f;
+	}
+	return NULL;
+}
+
 json_t *
 features_of(const struct features *t, const char *plugin)
 {

@@ -4,6 +4,7 @@
 #include "core/agent/health.h"
 
 #include <event2/event.h>
+#include <string.h>
 
 #include "core/aws/call.h"
 #include "core/aws/ssmapi.h"
@@ -20,6 +21,7 @@ struct health {
 	struct ssmapi_ping ping;
 	struct event *timer;
 	struct aws_call *call;
+	bool again; /* something changed while a ping was under way */
 	struct retry retry;
 	const struct conf *conf;
 	int64_t last_success_ms;
@@ -65,7 +67,8 @@ on_answer(void *arg, const struct aws_reply *r)
 		h->last_success_ms = clock_wall_ms();
 		free(h->last_error);
 		h->last_error = NULL;
-		wait_ms(h, next_regular_ms(h));
+		wait_ms(h, h->again ? 0 : next_regular_ms(h));
+		h->again = false;
 		return;
 	}
 	log_warn("health", "UpdateInstanceInformation failed: %s", r->text);
@@ -144,6 +147,20 @@ health_retry_now(struct health *h)
 {
 	if (h->retry.failures)
 		health_now(h);
+}
+
+void
+health_set_channel(struct health *h, const char *channel)
+{
+	if (strcmp(h->ping.channel, channel) == 0)
+		return;
+	free((char *)h->ping.channel);
+	h->ping.channel = xstrdup(channel);
+	/* A ping under way tells the old one: the next one follows it. */
+	if (!h->call && !h->retry.failures)
+		health_now(h);
+	else
+		h->again = true;
 }
 
 json_t *

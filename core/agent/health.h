@@ -18,6 +18,8 @@ struct health *health_free(struct health *h);
 void health_now(struct health *h); /* the network came back */
 /* The service answers again: a ping that failed does not wait any longer. */
 void health_retry_now(struct health *h);
+/* "ssmmessages" or "ec2messages": told at once when it is another one. */
+void health_set_channel(struct health *h, const char *channel);
 /* {"last_success", "failures", "last_error"}; caller owns. */
 json_t *health_report(const struct health *h);
 

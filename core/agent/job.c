@@ -176,6 +176,8 @@ job_free(struct job *j)
 	free(j->id);
 	free(j->message_id);
 	free(j->topic);
+	free(j->via);
+	free(j->route);
 	free(j);
 	return NULL;
 }
@@ -186,11 +188,12 @@ message_record(struct job *j, const struct envelope *env)
 	json_t *payload =
 		env->unusable ? json_null() : json_stringn(env->payload, env->payload_len);
 
-	json_t *record =
-		json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:o}", "message_id", env->message_id, "topic",
-			  env->topic, "destination", env->destination, "created", env->created,
-			  "received_ms", (json_int_t)j->received_ms, "notice_id", j->notice_id,
-			  "payload", payload);
+	json_t *record = json_pack(
+		"{s:s,s:s,s:s,s:s,s:I,s:s,s:o,s:s*,s:s*}", "message_id", env->message_id, "topic",
+		env->topic, "destination", env->destination, "created", env->created, "received_ms",
+		(json_int_t)j->received_ms, "notice_id", j->notice_id, "payload", payload, "via",
+		env->pending ? env->pending->via : NULL, "route",
+		env->pending ? env->pending->route : NULL);
 
 	if (env->local)
 		(void)json_object_set_new(record, "local", json_true());
@@ -207,6 +210,10 @@ job_take_record(struct job *j, const json_t *record)
 	free(j->topic);
 	j->message_id = xstrdup(json_str(record, "message_id", j->id));
 	j->topic = xstrdup(json_str(record, "topic", ""));
+	free(j->via);
+	free(j->route);
+	j->via = xstrdup(json_str(record, "via", NULL));
+	j->route = xstrdup(json_str(record, "route", NULL));
 	j->received_ms = json_int(record, "received_ms", 0);
 	j->local = json_bool(record, "local", false);
 	(void)snprintf(j->notice_id, sizeof(j->notice_id), "%s", json_str(record, "notice_id", ""));
@@ -224,7 +231,8 @@ static void
 refuse(struct job *j, const char *why)
 {
 	autofree char *trace = xasprintf("the command cannot be stored and was not run: %s", why);
-	autofree char *text = jobs_notice_text(j->jobs, clock_wall_ms(), "Failed", trace);
+	const struct address to = job_address(j);
+	autofree char *text = jobs_notice_text(j->jobs, &to, clock_wall_ms(), "Failed", trace);
 	autojson json_t *record = job_reply_record(0, true, text, strlen(text));
 
 	log_error("jobs", "job '%s' is refused: %s", j->id, why);
@@ -312,6 +320,7 @@ job_take(struct jobs *js, const char *id, const struct envelope *env)
 	stored_ok = store_message(j, record, &e);
 	if (!stored_ok && !env->local && err_may_pass(e.code)) {
 		log_warn("jobs", "job '%s' is left at the service: %s", id, err_text(&e));
+		jobs_delivery_end(jobs_delivery_by_id(js, env->message_id), -EAGAIN);
 		if (j->state == JOB_NEW)
 			job_free(j);
 		return;
@@ -444,12 +453,19 @@ job_start(struct job *j)
 static void
 answer_cancel(struct jobs *js, const char *cancel_id)
 {
+	/* The acknowledgement goes first, as services have it. */
+	const struct pending *p = jobs_delivery_by_id(js, cancel_id);
+	autofree char *via = p ? xstrdup(p->via) : NULL;
+	autofree char *topic = p ? xstrdup(p->topic) : NULL;
+	autofree char *route = p ? xstrdup(p->route) : NULL;
+	const struct address to = { via, topic, route };
+
 	if (!*cancel_id)
 		return;
 	jobstore_finish(js->store, cancel_id);
 	jobs_tidy_soon(js);
-	jobs_notice(js, cancel_id, "InProgress", "");
 	jobs_acknowledge(js, cancel_id);
+	jobs_notice(js, cancel_id, &to, "InProgress", "");
 }
 
 static void
@@ -457,11 +473,13 @@ cancel_committed(struct job *j, struct commit *c, int result)
 {
 	const char *cancel_id = json_str(c->content, "message_id", "");
 
-	if (result < 0) /* not acknowledged: it will be delivered again */
-		log_error("jobs", "cancel of job '%s' cannot be stored: %s", j->id,
-			  strerror(-result));
-	else
+	if (result == 0) {
 		answer_cancel(j->jobs, cancel_id);
+		return;
+	}
+	/* Not acknowledged: it will be delivered again. */
+	log_error("jobs", "cancel of job '%s' cannot be stored: %s", j->id, strerror(-result));
+	jobs_delivery_end(jobs_delivery_by_id(j->jobs, cancel_id), -EAGAIN);
 }
 
 static json_t *
@@ -535,8 +553,10 @@ job_take_cancel(struct jobs *js, const char *id, const char *cancel_id)
 	else
 		r = err_set(&e, -EAGAIN, "%u cancels of unknown commands wait already",
 			    JOBS_CANCELS_MAX);
-	if (r < 0)
+	if (r < 0) {
 		log_warn("jobs", "cancel of job '%s' is left at the service: %s", id, err_text(&e));
+		jobs_delivery_end(jobs_delivery_by_id(js, cancel_id), -EAGAIN);
+	}
 }
 
 void

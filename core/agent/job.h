@@ -30,6 +30,7 @@ struct job {
 	struct list link, queue_link, dirty_link;
 	struct jobs *jobs;
 	char *id, *message_id, *topic;
+	char *via, *route; /* the service that delivered it, and what it said; NULL */
 	int64_t received_ms, cancelled_ms, started_ms;
 	char notice_id[RAND_UUID_SIZE]; /* of the InProgress reply */
 	json_t *message;		/* of the record, while it is needed */
@@ -70,6 +71,7 @@ struct envelope {
 	const char *message_id, *topic, *destination, *created;
 	const char *payload; /* raw text */
 	size_t payload_len;
+	const struct pending *pending; /* of a service, or NULL */
 	const char *unusable; /* why the payload cannot be handled, or NULL */
 	bool local;	      /* it did not come from the service */
 };
@@ -99,6 +101,7 @@ void job_reboot_gave_up(void *jobs, const char *why);
 bool job_goes_round(const struct job *j, struct err *e);
 /* The open journal, or NULL with E. */
 struct journal *job_journal(struct job *j, struct err *e);
+struct address job_address(const struct job *j);
 /* Between the files of a job. A new one in the table. */
 struct job *job_new(struct jobs *js, const char *id);
 /* What the record of its message says. */

@@ -57,7 +57,9 @@ outbox_payload(void *arg, const struct outbox_item *item, char **ret, size_t *re
 	struct err e = { 0 };
 
 	if (item->at == AT_NOTICE) {
-		*ret = jobs_notice_text(j->jobs, j->received_ms, "InProgress", "");
+		const struct address to = job_address(j);
+
+		*ret = jobs_notice_text(j->jobs, &to, j->received_ms, "InProgress", "");
 		*ret_len = strlen(*ret);
 		return 0;
 	}
@@ -106,12 +108,20 @@ deliver_here(void *arg, const struct outbox_item *item, const char *payload, siz
 	return l->reply ? l->reply(l->arg, j->id, item->final, payload, len) : 0;
 }
 
+struct address
+job_address(const struct job *j)
+{
+	return (struct address){ j->via, j->via ? j->topic : NULL, j->route };
+}
+
 void
 job_need_outbox(struct job *j)
 {
 	if (j->outbox)
 		return;
-	j->outbox = outbox_new(j->jobs->line, j->message_id, &outbox_ops, j);
+	j->outbox = outbox_new(j->via ? j->jobs->service_line : j->jobs->line, j->message_id,
+			       &outbox_ops, j);
+	outbox_address(j->outbox, j->via, j->topic, j->route);
 	if (j->local)
 		outbox_set_local(j->outbox, deliver_here);
 }
@@ -132,7 +142,7 @@ job_queue_reply(struct job *j, const json_t *record, int64_t at, char *payload, 
 void
 job_queue_notice(struct job *j)
 {
-	struct outbox_item item = { .at = AT_NOTICE };
+	struct outbox_item item = { .at = AT_NOTICE, .notice = true };
 
 	memcpy(item.reply_id, j->notice_id, sizeof(item.reply_id));
 	job_need_outbox(j);
@@ -218,7 +228,8 @@ job_reply(struct job *j, struct worker *w, int64_t seq, bool final, const char *
 void
 job_final_notice(struct job *j, const char *status, const char *trace)
 {
-	autofree char *text = jobs_notice_text(j->jobs, clock_wall_ms(), status, trace);
+	const struct address to = job_address(j);
+	autofree char *text = jobs_notice_text(j->jobs, &to, clock_wall_ms(), status, trace);
 	json_t *record = job_reply_record(0, true, text, strlen(text));
 	autojson json_t *copy = json_incref(record);
 

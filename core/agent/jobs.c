@@ -319,10 +319,71 @@ call_new(struct jobs *js, const char *what, const char *message_id)
 	return c;
 }
 
+struct pending *
+jobs_delivery_new(struct jobs *js, const struct delivery *what, json_t *message)
+{
+	struct pending *p = xcalloc(1, sizeof(*p));
+
+	p->message = message;
+	p->id = xstrdup(what->id);
+	p->via = xstrdup(what->via);
+	p->topic = xstrdup(what->topic);
+	p->route = xstrdup(what->route);
+	list_append(&js->deliveries, &p->link);
+	return p;
+}
+
+struct pending *
+jobs_delivery_of(const struct jobs *js, const json_t *message)
+{
+	list_each(it, tmp, &js->deliveries) {
+		struct pending *p = list_entry(it, struct pending, link);
+
+		if (p->message == message)
+			return p;
+	}
+	return NULL;
+}
+
+struct pending *
+jobs_delivery_by_id(const struct jobs *js, const char *message_id)
+{
+	list_each(it, tmp, &js->deliveries) {
+		struct pending *p = list_entry(it, struct pending, link);
+
+		if (strcmp(p->id, message_id) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+void
+jobs_delivery_end(struct pending *p, int result)
+{
+	if (!p)
+		return;
+	list_remove(&p->link);
+	if (p->done)
+		p->done(p->arg, result);
+	json_decref(p->message);
+	free(p->id);
+	free(p->via);
+	free(p->topic);
+	free(p->route);
+	free(p);
+}
+
 void
 jobs_acknowledge(struct jobs *js, const char *message_id)
 {
-	struct call *c = call_new(js, "acknowledge", message_id);
+	struct pending *p = jobs_delivery_by_id(js, message_id);
+	struct call *c;
+
+	if (p) {
+		jobs_delivery_end(p, p->unusable ? -EBADMSG : 0);
+		return;
+	}
+	c = call_new(js, "acknowledge", message_id);
 
 	c->call = mds_acknowledge(js->mds, message_id, on_call, c);
 	if (!c->call)
@@ -339,10 +400,15 @@ jobs_refuse_message(struct jobs *js, const char *message_id)
 		call_free(c);
 }
 
+/* The state of the control channel is told by ec2messages only (spec/01 section 1.8). */
 char *
-jobs_notice_text(const struct jobs *js, int64_t now_unix_ms, const char *status, const char *trace)
+jobs_notice_text(const struct jobs *js, const struct address *to, int64_t now_unix_ms,
+		 const char *status, const char *trace)
 {
-	return notice_payload(&js->agent, now_unix_ms, status, trace, NOTICE_CHANNEL_CLOSED);
+	return notice_payload(&js->agent, now_unix_ms, status, trace,
+			      to->via		 ? NOTICE_CHANNEL_UNKNOWN
+				      : js->channel_open ? NOTICE_CHANNEL_OPEN
+							 : NOTICE_CHANNEL_CLOSED);
 }
 
 static void
@@ -365,10 +431,12 @@ alone_done(void *arg, const struct outbox_item *item, const char *why)
 static const struct outbox_ops alone_ops = { NULL, alone_done };
 
 void
-jobs_notice(struct jobs *js, const char *message_id, const char *status, const char *trace)
+jobs_notice(struct jobs *js, const char *message_id, const struct address *to, const char *status,
+	    const char *trace)
 {
 	int64_t now = clock_wall_ms();
-	struct outbox_item item = { .final = true }; /* of this row, that is */
+	/* Final of this row, that is. */
+	struct outbox_item item = { .final = true, .notice = strcmp(status, "InProgress") == 0 };
 	struct reply_alone *a;
 	char *text;
 
@@ -377,13 +445,14 @@ jobs_notice(struct jobs *js, const char *message_id, const char *status, const c
 			 message_id);
 		return;
 	}
-	text = jobs_notice_text(js, now, status, trace);
+	text = jobs_notice_text(js, to, now, status, trace);
 	a = xcalloc(1, sizeof(*a));
 	a->jobs = js;
 	js->notice_count++;
 	rand_uuid4(item.reply_id);
 	list_append(&js->notices, &a->link);
-	a->outbox = outbox_new(js->line, message_id, &alone_ops, a);
+	a->outbox = outbox_new(to->via ? js->service_line : js->line, message_id, &alone_ops, a);
+	outbox_address(a->outbox, to->via, to->topic, to->route);
 	outbox_expire(a->outbox, now + JOBS_ANSWER_MS);
 	outbox_add(a->outbox, &item, text, strlen(text));
 }
@@ -523,6 +592,20 @@ on_back(void *arg, pid_t pid, int fd, const json_t *hello, struct err *e)
 
 static const struct hostsock_ops back_ops = { waits_for, on_back };
 
+/* A journal may hold what a service has delivered that is not there any more. */
+static void *
+send_nowhere(void *arg, const struct outbox_letter *l,
+	     void (*done)(void *done_arg, const struct aws_reply *r), void *done_arg)
+{
+	(void)arg;
+	(void)l;
+	(void)done;
+	(void)done_arg;
+	return NULL;
+}
+
+static const struct outbox_carrier no_carrier = { send_nowhere, NULL };
+
 struct jobs *
 jobs_new(const struct dispatch_options *o, struct err *e)
 {
@@ -544,11 +627,14 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	list_init(&js->queue);
 	list_init(&js->dirty);
 	list_init(&js->calls);
+	list_init(&js->deliveries);
 	list_init(&js->notices);
 	js->by_id = map_new(NULL);
 	fill_agent(js);
 	js->reboot = reboot_new(&ro);
 	js->line = outbox_line_new(o->base, o->mds);
+	js->service_line = outbox_line_new_by(o->base, o->carrier ? o->carrier : &no_carrier,
+					      o->carrier_arg);
 	js->flush_timer = evtimer_new(o->base, on_flush, js);
 	js->folder_timer = evtimer_new(o->base, on_folders, js);
 	js->tidy_timer = evtimer_new(o->base, on_tidy, js);
@@ -564,6 +650,7 @@ void
 jobs_retry_now(struct jobs *js)
 {
 	outbox_line_kick(js->line);
+	outbox_line_kick(js->service_line);
 }
 
 struct jobs *
@@ -582,6 +669,13 @@ jobs_free(struct jobs *js)
 	while (!list_empty(&js->calls))
 		call_free(list_first(&js->calls, struct call, link));
 	outbox_line_free(js->line);
+	outbox_line_free(js->service_line);
+	while (!list_empty(&js->deliveries)) {
+		struct pending *p = list_first(&js->deliveries, struct pending, link);
+
+		p->done = NULL;
+		jobs_delivery_end(p, 0);
+	}
 	event_free(js->flush_timer);
 	event_free(js->folder_timer);
 	event_free(js->tidy_timer);

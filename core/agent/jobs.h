@@ -16,6 +16,7 @@
 
 struct broker;
 struct cgroup;
+struct delivery;
 struct conf;
 struct event;
 struct event_base;
@@ -50,7 +51,9 @@ struct jobs {
 	json_t *info;
 	struct notice_agent agent;
 	struct jobstore *store;
-	struct outbox_line *line;
+	struct outbox_line *line, *service_line; /* by ec2messages; by services */
+	struct list deliveries;
+	bool channel_open; /* as replies by ec2messages tell it */
 	struct hostsock *hostsock;
 	struct map *by_id; /* borrowed */
 	struct list all;
@@ -103,13 +106,35 @@ void jobs_sync_soon(struct jobs *js, enum soon how);
 /* A job ended: write the list of finished ones, and prune, before long. */
 void jobs_tidy_soon(struct jobs *js);
 
-/* Answers that nobody waits for: a lost one is made good by the redelivery. */
+/* A message of a service that waits for its answer. */
+struct pending {
+	struct list link;
+	json_t *message; /* as dispatch has it: this one, not one that is equal */
+	char *id, *via, *topic, *route;
+	bool unusable; /* it is stored, but only a reply will come of it */
+	void (*done)(void *arg, int result);
+	void *arg;
+};
+/* MESSAGE is taken. */
+struct pending *jobs_delivery_new(struct jobs *js, const struct delivery *what, json_t *message);
+/* Of exactly that MESSAGE; of the message id. NULL: it came by ec2messages. */
+struct pending *jobs_delivery_of(const struct jobs *js, const json_t *message);
+struct pending *jobs_delivery_by_id(const struct jobs *js, const char *message_id);
+void jobs_delivery_end(struct pending *p, int result); /* tells it and frees; NULL is fine */
+
+/* Answers that nobody waits for: a lost one is made good by the redelivery. What a service waits
+ * for is answered to it. */
 void jobs_acknowledge(struct jobs *js, const char *message_id);
 void jobs_refuse_message(struct jobs *js, const char *message_id); /* FailMessage NoHandlerExists */
+/* Where a reply goes; all NULL: by ec2messages. */
+struct address {
+	const char *via, *topic, *route;
+};
 /* A document-level reply that no journal keeps. */
-void jobs_notice(struct jobs *js, const char *message_id, const char *status, const char *trace);
-char *jobs_notice_text(const struct jobs *js, int64_t now_unix_ms, const char *status,
-		       const char *trace);
+void jobs_notice(struct jobs *js, const char *message_id, const struct address *to,
+		 const char *status, const char *trace);
+char *jobs_notice_text(const struct jobs *js, const struct address *to, int64_t now_unix_ms,
+		       const char *status, const char *trace);
 json_t *jobs_report(const struct jobs *js);
 
 #endif

@@ -26,7 +26,8 @@
 #define UNREAD_MS 1000 /* until a text that could not be read is tried again */
 
 struct outbox_line {
-	struct mds *mds;
+	const struct outbox_carrier *carrier;
+	void *carrier_arg;
 	struct event_base *base;
 	struct event *timer;
 	struct list waiting; /* rows that may go on once the service answers */
@@ -46,7 +47,7 @@ struct item {
 
 struct outbox {
 	struct outbox_line *line;
-	char *message_id;
+	char *message_id, *via, *topic, *route;
 	const struct outbox_ops *ops;
 	void *arg;
 	outbox_local_fn *local; /* who takes them instead of the service, or NULL */
@@ -55,7 +56,7 @@ struct outbox {
 	enum outbox_pause pause;
 	bool has_final;
 	int64_t expires_ms;
-	struct aws_call *call;
+	void *call;
 	uint64_t answers_before; /* the line's, when the call was made */
 	struct retry retry;
 	struct event *timer; /* its own back-off, while others get through */
@@ -105,13 +106,35 @@ on_line_timer(evutil_socket_t fd, short what, void *arg)
 	line_go_on(l);
 }
 
+static void *
+mds_send(void *arg, const struct outbox_letter *l,
+	 void (*done)(void *done_arg, const struct aws_reply *r), void *done_arg)
+{
+	return mds_reply(arg, l->message_id, l->reply_id, l->payload, l->len, done, done_arg);
+}
+
+static void
+mds_cancel(void *call)
+{
+	aws_cancel(call);
+}
+
 struct outbox_line *
 outbox_line_new(struct event_base *base, struct mds *mds)
+{
+	static const struct outbox_carrier by_mds = { mds_send, mds_cancel };
+
+	return outbox_line_new_by(base, &by_mds, mds);
+}
+
+struct outbox_line *
+outbox_line_new_by(struct event_base *base, const struct outbox_carrier *carrier, void *arg)
 {
 	struct outbox_line *l = xcalloc(1, sizeof(*l));
 
 	l->base = base;
-	l->mds = mds;
+	l->carrier = carrier;
+	l->carrier_arg = arg;
 	l->timer = evtimer_new(base, on_line_timer, l);
 	list_init(&l->waiting);
 	retry_init(&l->retry, 500, 60000);
@@ -365,12 +388,21 @@ send_first(struct outbox *o)
 	autofree char *read = NULL;
 	size_t len;
 	const char *payload = first_payload(o, &read, &len);
+	struct outbox_letter letter;
 
 	if (!payload)
 		return;
 	o->answers_before = o->line->answers;
-	o->call =
-		mds_reply(o->line->mds, o->message_id, it->pub.reply_id, payload, len, on_sent, o);
+	letter = (struct outbox_letter){ .message_id = o->message_id,
+					 .reply_id = it->pub.reply_id,
+					 .via = o->via,
+					 .topic = o->topic,
+					 .route = o->route,
+					 .payload = payload,
+					 .len = len,
+					 .final = it->pub.final,
+					 .notice = it->pub.notice };
+	o->call = o->line->carrier->send(o->line->carrier_arg, &letter, on_sent, o);
 	if (o->call)
 		o->line->in_flight++;
 	else
@@ -417,6 +449,14 @@ outbox_new(struct outbox_line *l, const char *message_id, const struct outbox_op
 	return o;
 }
 
+void
+outbox_address(struct outbox *o, const char *via, const char *topic, const char *route)
+{
+	o->via = xstrdup(via);
+	o->topic = xstrdup(topic);
+	o->route = xstrdup(route);
+}
+
 struct outbox *
 outbox_free(struct outbox *o)
 {
@@ -424,7 +464,7 @@ outbox_free(struct outbox *o)
 		return NULL;
 	list_remove(&o->wait_link);
 	if (o->call) {
-		aws_cancel(o->call);
+		o->line->carrier->cancel(o->call);
 		o->line->in_flight--;
 		line_go_on(o->line);
 	}
@@ -433,6 +473,9 @@ outbox_free(struct outbox *o)
 	while (!list_empty(&o->items))
 		item_free(first_item(o));
 	free(o->message_id);
+	free(o->via);
+	free(o->topic);
+	free(o->route);
 	free(o);
 	return NULL;
 }

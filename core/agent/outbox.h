@@ -12,18 +12,40 @@
 
 struct event_base;
 struct mds;
+struct aws_reply;
 struct outbox;
 struct outbox_line;
 
-/* What all outboxes share: while the service does not answer, one of them tries for all. */
+/* One reply on its way; borrowed for the call. */
+struct outbox_letter {
+	const char *message_id, *reply_id;
+	const char *via, *topic, *route; /* as outbox_address() said, or NULL */
+	const char *payload;
+	size_t len;
+	bool final;
+	bool notice; /* the document-level InProgress */
+};
+/* Who takes replies to their service. */
+struct outbox_carrier {
+	/* DONE is called once, with result, text, retry and status, and never from within. A handle
+	 * for cancel(); NULL: no request can be made from it, and DONE is not called. */
+	void *(*send)(void *arg, const struct outbox_letter *l,
+		      void (*done)(void *done_arg, const struct aws_reply *r), void *done_arg);
+	void (*cancel)(void *handle); /* DONE is not called any more */
+};
+
+/* What all outboxes of one way share: while the service does not answer, one of them tries for all.
+ */
 struct outbox_line *outbox_line_new(struct event_base *base, struct mds *mds);
+struct outbox_line *outbox_line_new_by(struct event_base *base,
+				       const struct outbox_carrier *carrier, void *arg);
 struct outbox_line *outbox_line_free(struct outbox_line *l); /* after the outboxes */
 /* The network or the service is back: try now, but not before a Retry-After has passed. */
 void outbox_line_kick(struct outbox_line *l);
 
 struct outbox_item {
 	char reply_id[RAND_UUID_SIZE];
-	bool final;
+	bool final, notice;
 	int64_t at; /* the owner's mark for the payload */
 };
 struct outbox_ops {
@@ -43,6 +65,8 @@ enum outbox_pause {
 
 struct outbox *outbox_new(struct outbox_line *l, const char *message_id,
 			  const struct outbox_ops *ops, void *arg);
+/* For carriers that need more than the message's id; copied, each may be NULL. */
+void outbox_address(struct outbox *o, const char *via, const char *topic, const char *route);
 struct outbox *outbox_free(struct outbox *o); /* what is left is not sent; no callback */
 /* Its replies stay on this machine: FN takes them, in order, each from the loop and never from
  * within a function of the outbox. An error that may pass (err.h) is tried again. ARG is the one

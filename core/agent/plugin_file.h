@@ -46,6 +46,8 @@ struct plugins {
 	struct map *folders;	  /* folder -> why it is not read */
 	struct event *timer;
 	bool dirty; /* the table is older than the files */
+	void (*on_change)(void *arg);
+	void *on_change_arg;
 };
 
 /* plugins.c: a description came or a file went; the table follows when all are there. */
@@ -74,6 +76,7 @@ void plugin_cache_save(struct plugin_cache *c); /* if something changed */
 struct features *features_new(void);
 struct features *features_free(struct features *t);
 void features_build(struct features *t, const struct list *files, const struct conf *conf);
+const struct feature *features_next(const struct features *t, uint32_t kind, size_t *iter);
 const struct feature *features_find(const struct features *t, uint32_t kind, const char *name);
 /* Rows of the table that are PLUGIN's, as in its descriptor. Caller owns. */
 json_t *features_of(const struct features *t, const char *plugin);

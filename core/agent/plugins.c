@@ -99,10 +99,14 @@ plugins_wait_cancel(struct plugins_wait *w)
 static void
 settle(struct plugins *p)
 {
-	if (p->dirty)
+	bool changed = p->dirty;
+
+	if (changed)
 		features_build(p->features, &p->files, p->conf);
 	p->dirty = false;
 	plugin_cache_save(p->cache);
+	if (changed && p->on_change)
+		p->on_change(p->on_change_arg);
 }
 
 void
@@ -149,6 +153,13 @@ plugins_refresh(struct plugins *p, plugins_ready_fn *done, void *arg)
 }
 
 void
+plugins_on_change(struct plugins *p, plugins_ready_fn *fn, void *arg)
+{
+	p->on_change = fn;
+	p->on_change_arg = arg;
+}
+
+void
 plugins_retry(struct plugins *p)
 {
 	plugin_scan_retry(p);
@@ -160,6 +171,12 @@ const struct feature *
 plugins_find(const struct plugins *p, uint32_t kind, const char *name)
 {
 	return features_find(p->features, kind, name);
+}
+
+const struct feature *
+plugins_next(const struct plugins *p, uint32_t kind, size_t *iter)
+{
+	return features_next(p->features, kind, iter);
 }
 
 json_t *

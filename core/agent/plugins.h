@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
@@ -36,9 +37,13 @@ int plugins_check_required(const struct plugins *p, struct err *e);
 typedef void plugins_ready_fn(void *arg);
 struct plugins_wait;
 struct plugins_wait *plugins_refresh(struct plugins *p, plugins_ready_fn *done, void *arg);
+/* FN is called whenever the table was built anew. */
+void plugins_on_change(struct plugins *p, plugins_ready_fn *fn, void *arg);
 void plugins_wait_cancel(struct plugins_wait *w);
 /* Longest prefix for topics, exact or '*' for the rest; NULL when nobody provides it. */
 const struct feature *plugins_find(const struct plugins *p, uint32_t kind, const char *name);
+/* Each feature of KIND in the table: *ITER is 0 at first; NULL behind the last. */
+const struct feature *plugins_next(const struct plugins *p, uint32_t kind, size_t *iter);
 /* For the host's hello: [{"name","path","features":[...]}] of all loadable plugins. Caller owns. */
 json_t *plugins_for_host(const struct plugins *p);
 /* For ssmctl plugins: each file with state, reason, features. Caller owns. */

@@ -150,8 +150,9 @@ report_text(const json_t *r)
 	if (*json_str(r, "instance_id", ""))
 		(void)sbuf_addf(&b, "Node:        %s in %s\n", json_str(r, "instance_id", ""),
 				json_str(r, "region", ""));
-	(void)sbuf_addf(&b, "Service:     %sconnected to ec2messages%s%s\n",
+	(void)sbuf_addf(&b, "Service:     %sconnected to %s%s%s\n",
 			json_bool(r, "connected", false) ? "" : "not ",
+			json_str(r, "channel", ""),
 			*json_str(r, "connected_since", "") ? " since " : "",
 			json_str(r, "connected_since", ""));
 	(void)sbuf_addf(&b, "Last ping:   %s\n", *ping ? ping : "none yet");
@@ -173,12 +174,13 @@ status_report(const struct status_facts *f)
 
 	if (f->poll_changed_ms)
 		(void)stamp(f->poll_changed_ms, since);
-	r = json_pack("{s:s,s:i,s:s,s:s,s:s,s:b,s:s,s:s?,s:O?,s:O?,s:o,s:b}", "version",
+	r = json_pack("{s:s,s:i,s:s,s:s,s:s,s:b,s:s,s:s,s:s?,s:O?,s:O?,s:o,s:b}", "version",
 		      PACKAGE_VERSION, "pid", (int)getpid(), "started",
 		      stamp(f->started_ms, started), "instance_id",
 		      f->who ? f->who->instance_id : "", "region", f->who ? f->who->region : "",
-		      "connected", f->connected, "connected_since", since, "credentials",
-		      f->credentials, "health", f->health, "jobs", f->jobs, "problems", problems,
+		      "connected", f->connected, "connected_since", since, "channel",
+		      f->channel ? f->channel : "ec2messages", "credentials", f->credentials,
+		      "health", f->health, "jobs", f->jobs, "problems", problems,
 		      "healthy", json_array_size(problems) == 0);
 	text = report_text(r);
 	(void)json_object_set_new(r, "text", json_string(text));

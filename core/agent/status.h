@@ -14,6 +14,7 @@ struct status_facts {
 	const struct identity *who;
 	int64_t started_ms;
 	bool connected;
+	const char *channel; /* by which commands come */
 	int64_t poll_changed_ms; /* since when it is connected, or not */
 	const char *poll_error;	 /* of the last poll, while not connected */
 	const char *credentials; /* their source, or NULL: there are none */
@@ -23,8 +24,8 @@ struct status_facts {
 	const json_t *plugins; /* plugins_report() */
 };
 /* {"version", "pid", "started", "instance_id", "region", "connected", "connected_since",
- * "credentials", "health", "jobs", "problems": [text], "healthy"} and, for people, "text". Caller
- * owns. */
+ * "channel", "credentials", "health", "jobs", "problems": [text], "healthy"} and, for people,
+ * "text". Caller owns. */
 json_t *status_report(const struct status_facts *f);
 
 #endif

@@ -76,8 +76,12 @@ drop_final_slashes(char *s)
 static int
 from_override(const char *service, const char *given, char **ret, struct err *e)
 {
-	autofree char *text =
-		strstr(given, "://") ? xstrdup(given) : xasprintf("https://%s", given);
+	/* Its WebSockets begin as HTTP, and are named either way. */
+	bool ws = strcmp(service, "ssmmessages") == 0 &&
+		(text_starts(given, "ws://") || text_starts(given, "wss://"));
+	autofree char *text = ws       ? xasprintf("http%s", given + 2)
+		: strstr(given, "://") ? xstrdup(given)
+				       : xasprintf("https://%s", given);
 	autofree char *shown = text_quote(given, 128);
 	autourl struct url u = { 0 };
 

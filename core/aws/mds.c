@@ -49,7 +49,7 @@ struct mds {
 	mds_state_fn *state;
 	void *arg;
 
-	bool on;
+	bool on, resting;
 	struct aws_call *call; /* the poll under way */
 	int64_t since_ms;
 	struct event *next; /* the wait before the next one */
@@ -145,6 +145,8 @@ fail_poll(struct mds *m, const struct aws_reply *r)
 		m->retry = fresh;
 	m->retry.cap_ms = fresh.cap_ms;
 	m->last_class = r->retry;
+	if (m->resting)
+		return;
 	ms = retry_next_ms(&m->retry, r->retry_after_ms);
 	wait_ms(m, ms);
 	m->state(m->arg, r->result, r->text, ms);
@@ -184,10 +186,13 @@ take_messages(struct mds *m, json_t *messages)
 	int64_t ms = quick_wait_ms(m, empty);
 
 	retry_reset(&m->retry);
-	m->state(m->arg, 0, "", 0);
+	if (!m->resting)
+		m->state(m->arg, 0, "", 0);
 	if (!m->on)
 		return; /* they come again */
-	if (ms > 0)
+	if (m->resting)
+		m->quick = 0;
+	else if (ms > 0)
 		wait_ms(m, ms);
 	else
 		poll_once(m);
@@ -260,7 +265,7 @@ on_next(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (m->on && !m->call)
+	if (m->on && !m->call && !m->resting)
 		poll_once(m);
 }
 
@@ -323,9 +328,21 @@ mds_poll(struct mds *m, bool on)
 }
 
 void
+mds_rest(struct mds *m, bool rest)
+{
+	if (m->resting == rest)
+		return;
+	m->resting = rest;
+	if (rest)
+		evtimer_del(m->next);
+	else
+		mds_poll_now(m);
+}
+
+void
 mds_poll_now(struct mds *m)
 {
-	if (!m->on || m->call)
+	if (!m->on || m->call || m->resting)
 		return;
 	retry_reset(&m->retry);
 	wait_ms(m, 0);

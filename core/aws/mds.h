@@ -28,6 +28,9 @@ struct mds *mds_new(const struct mds_options *o, mds_messages_fn *messages, mds_
 		    void *arg);
 struct mds *mds_free(struct mds *m);
 void mds_poll(struct mds *m, bool on); /* off: the request under way is dropped */
+/* Resting: the poll that is under way comes to its end, and what it brings is handed over; there is
+ * no other, and nothing of it is told. */
+void mds_rest(struct mds *m, bool rest);
 void mds_poll_now(struct mds *m);      /* cut a back-off short */
 
 /* The messages of a GetMessages answer (NULL: none came, or no JSON): 0 and a list, borrowed, NULL

@@ -438,20 +438,6 @@ nothing(struct ssm *S, const char *what)
 }
 
 static int32_t
-no_reply_done(struct ssm *S, const char *reply_id, int32_t status)
-{
-	(void)reply_id, (void)status;
-	return nothing(S, "reply_done");
-}
-
-static int32_t
-no_service_state(struct ssm *S, struct ssm_service *service, const char *state)
-{
-	(void)service, (void)state;
-	return nothing(S, "service_state");
-}
-
-static int32_t
 no_gather_item(struct ssm *S, struct ssm_gather *g, const char *json, size_t len)
 {
 	(void)g, (void)json, (void)len;
@@ -512,8 +498,8 @@ static const struct ssm_api table = {
 	.job_start = api_job_start,
 	.job_wait = api_job_wait,
 	.job_cancel = api_job_cancel,
-	.reply_done = no_reply_done,
-	.service_state = no_service_state,
+	.reply_done = api_reply_done,
+	.service_state = api_service_state,
 	.session_provide = api_session_provide,
 	.session_str = api_session_str,
 	.session_send = api_session_send,

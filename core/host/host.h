@@ -159,6 +159,8 @@ void watches_free(struct host *h);
 /* service.c: serves until *STOP or the agent is away; 0 or why it failed. */
 int32_t service_run(struct instance *i, const struct ssm_feature *f, const bool *stop);
 void service_notify(struct host *h, const char *event, const char *json, size_t len);
+int32_t api_reply_done(struct ssm *S, const char *reply_id, int32_t status);
+int32_t api_service_state(struct ssm *S, struct ssm_service *service, const char *state);
 
 /* session.c */
 int32_t api_session_provide(struct ssm *S, const struct ssm_session_table *t);

@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/host/host.h"
 #include "core/host/link.h"
+#include "core/ipc/wire.h"
 
 struct ssm_service { /* the SDK's opaque name for it */
 	struct instance *owner;
@@ -30,6 +31,53 @@ service_notify(struct host *h, const char *event, const char *json, size_t len)
 
 		log_warn("host", "'%s' was not taken: %s", event, why);
 	}
+}
+
+static int32_t
+tell(struct ssm *S, json_t *m)
+{
+	struct host *h = host_instance(S)->host;
+
+	return link_send(h->link, m, NULL, 0) == 0 ? 0 : -EPIPE;
+}
+
+static int32_t
+is_service(struct ssm *S, const char *what)
+{
+	if (!host_own_thread())
+		return -EINVAL;
+	return running ? 0 : ssm_fail(S, -ENOSYS, "%s is for services", what);
+}
+
+int32_t
+api_reply_done(struct ssm *S, const char *reply_id, int32_t status)
+{
+	int32_t r = is_service(S, "reply_done");
+	json_t *m;
+
+	if (r < 0)
+		return r;
+	m = wire_new("reply-done");
+	json_object_set_new(m, "reply_id", json_string(reply_id));
+	json_object_set_new(m, "status", json_integer(status));
+	return tell(S, m);
+}
+
+int32_t
+api_service_state(struct ssm *S, struct ssm_service *service, const char *state)
+{
+	int32_t r = is_service(S, "service_state");
+	json_t *m;
+
+	if (r < 0)
+		return r;
+	if (service != running ||
+	    (strcmp(state, "open") != 0 && strcmp(state, "closed") != 0 &&
+	     strcmp(state, "denied") != 0))
+		return ssm_fail(S, -EINVAL, "the state of a service is open, closed or denied");
+	m = wire_new("service-state");
+	json_object_set_new(m, "state", json_string(state));
+	return tell(S, m);
 }
 
 int32_t

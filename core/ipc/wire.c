@@ -42,6 +42,8 @@ static const struct rule {
 	{"job-wait", WIRE_FROM_HOST, RUN, "id:i job:s"},
 	{"job-cancel", WIRE_FROM_HOST, RUN, "id:i job:s"},
 	{"progress", WIRE_FROM_HOST, RUN, "text:s"},
+	{"reply-done", WIRE_FROM_HOST, RUN, "reply_id:s status:i"},
+	{"service-state", WIRE_FROM_HOST, RUN, "state:s"},
 
 	{"hello", WIRE_FROM_AGENT, AT(WIRE_NEW),
 	 "ipc:i ipc_max:i? agent_version:s token:s job:s kind:i feature:s plugin:s plugin_path:s "

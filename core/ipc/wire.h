@@ -27,6 +27,8 @@
  *  - job-wait: id, job.
  *  - job-cancel: id, job.
  *  - progress: text.
+ *  - reply-done: reply_id, status (0 or -errno). Services only, as the next one.
+ *  - service-state: state ("open", "closed", "denied").
  *
  * agent -> host
  *  - hello: ipc (the lowest it speaks), ipc_max (missing: ipc), agent_version, token, job, kind,
@@ -40,7 +42,8 @@
  *  - result: id, code (0 or -errno), error (text), status (HTTP), name (the service's error code),
  *    headers{}, url, job, exit_code; body. Of a
  *    job-wait: code is the step's result (or -errno), exit_code, job, error.
- *  - notify: event; body.
+ *  - notify: event; body. To services: "network"; "reply" with reply_id, message_id, topic, route,
+ *    final, notice, payload.
  *  - bye: nothing more will be answered, end now.
  */
 #ifndef SSM_IPC_WIRE_H

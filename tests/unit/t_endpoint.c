@@ -67,6 +67,8 @@ START_TEST(test_override)
 	gives("ssm", "eu-west-1", "", "vpce-1.ssm.example", "https://vpce-1.ssm.example");
 	gives("ssm", "eu-west-1", "", "localhost:8443", "https://localhost:8443");
 	gives("ssm", "eu-west-1", "", "[::1]:8443", "https://[::1]:8443");
+	gives("ssmmessages", "eu-west-1", "", "wss://h:8443", "https://h:8443");
+	gives("ssmmessages", "eu-west-1", "", "ws://127.0.0.1:1", "http://127.0.0.1:1");
 	/* the region is the signature's business then */
 	gives("ssm", "", "", "http://h", "http://h");
 }
