@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON and the one XML text of the control channel, byte by byte as the reference has them. */
+#include "plugins/sessionManager/control_messages.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/text.h"
+
+#define CUT "\n--output truncated--"
+
+/* ------------------------------------------------------------------ JSON */
+
+/* The value of KEY in any case, an exact match first; NULL when absent or null (spec 02 §2.6). */
+static const json_t *
+member(const json_t *obj, const char *key)
+{
+	const json_t *v = json_object_get(obj, key);
+	const char *name;
+	json_t *other;
+
+	if (v && !json_is_null(v))
+		return v;
+	v = NULL;
+	json_object_foreach((json_t *)(uintptr_t)obj, name, other)
+		if (strcasecmp(name, key) == 0 && !json_is_null(other))
+			v = other;
+	return v;
+}
+
+/* A text without NUL, "" when absent; NULL: of another type. */
+static char *
+text_member(const json_t *obj, const char *key)
+{
+	const json_t *v = member(obj, key);
+
+	if (!v)
+		return xstrdup("");
+	if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v))
+		return NULL;
+	return xstrdup(json_string_value(v));
+}
+
+void
+control_job_done(struct control_job *j)
+{
+	free(TAKE(j->id));
+	free(TAKE(j->topic));
+	free(TAKE(j->content));
+}
+
+int
+control_job_read(struct span payload, struct control_job *ret, struct err *e)
+{
+	autojson json_t *o = json_parse(payload.p, payload.len, "agent_job", e);
+
+	memset(ret, 0, sizeof(*ret));
+	if (!json_is_object(o))
+		return err_set(e, -EBADMSG, "agent_job: not a JSON object");
+	ret->id = text_member(o, "JobId");
+	ret->topic = text_member(o, "Topic");
+	ret->content = text_member(o, "Content");
+	if (!ret->id || !*ret->id || !ret->topic || !*ret->topic || !ret->content)
+		return err_set(e, -EBADMSG,
+			       "agent_job: JobId, Topic or Content is missing or no text");
+	return 0;
+}
+
+char *
+control_reply_ack_read(struct span payload, struct err *e)
+{
+	autojson json_t *o = json_parse(payload.p, payload.len, "agent_job_reply_ack", e);
+	char *id = json_is_object(o) ? text_member(o, "acknowledgedMessageId") : NULL;
+
+	if (id && *id)
+		return id;
+	free(id);
+	(void)err_set(e, -EBADMSG, "agent_job_reply_ack: it names no message");
+	return NULL;
+}
+
+char *
+control_shell_read(struct span payload, struct err *e)
+{
+	autojson json_t *o = json_parse(payload.p, payload.len, "interactive_shell", e);
+	autojson json_t *in = NULL;
+	autofree char *content = json_is_object(o) ? text_member(o, "Content") : NULL;
+	char *id = NULL;
+
+	if (content)
+		in = json_parse(content, strlen(content), "interactive_shell", e);
+	if (json_is_object(in))
+		id = text_member(in, "SessionId");
+	if (id && *id)
+		return id;
+	free(id);
+	(void)err_set(e, -EBADMSG, "interactive_shell: it names no session");
+	return NULL;
+}
+
+static int
+put(struct sbuf *out, const char *before, const char *text)
+{
+	(void)sbuf_adds(out, before);
+	return json_add_string_go(out, text, strlen(text));
+}
+
+int
+control_open_write(const char *request_id, const char *token, const char *agent_version,
+		   struct sbuf *out)
+{
+	(void)put(out, "{\"Cookie\":null,\"MessageSchemaVersion\":\"1.0\",\"RequestId\":",
+		  request_id);
+	(void)put(out, ",\"TokenValue\":", token);
+	(void)put(out, ",\"AgentVersion\":", agent_version);
+	return sbuf_adds(out, ",\"PlatformType\":\"linux\"}");
+}
+
+static const struct {
+	const char *code, *name;
+} codes[] = {
+	[CONTROL_SUCCESSFUL] = { "200", "Successful" },
+	[CONTROL_CLOSED] = { "51401", "ClosedProcessor" },
+	[CONTROL_BUFFER_FULL] = { "51402", "ProcessorBufferFull" },
+	[CONTROL_UNEXPECTED_TYPE] = { "51403", "UnexpectedDocumentType" },
+	[CONTROL_DUPLICATE] = { "51405", "DuplicateCommand" },
+	[CONTROL_INVALID] = { "51406", "InvalidDocument" },
+	[CONTROL_PARSE_ERROR] = { "51408", "AgentJobMessageParseError" },
+	[CONTROL_UNEXPECTED] = { "51499", "UnexpectedError" },
+};
+
+int
+control_ack_write(const char *job_id, const char *message_id, int64_t created_ms,
+		  enum control_code code, struct sbuf *out)
+{
+	char created[TEXT_STAMP_SIZE];
+
+	text_iso8601_ms(created_ms, created);
+	(void)put(out, "{\"jobId\":", job_id);
+	(void)put(out, ",\"acknowledgedMessageId\":", message_id);
+	(void)put(out, ",\"createdDate\":", created);
+	(void)put(out, ",\"statusCode\":", codes[code].code);
+	(void)put(out, ",\"errorMessage\":", codes[code].name);
+	return sbuf_addc(out, '}');
+}
+
+int
+control_reply_write(const char *job_id, const char *topic, const char *content, size_t len,
+		    struct sbuf *out)
+{
+	static const char *const bare[] = { "aws.ssm.sendCommand", "aws.ssm.cancelCommand" };
+
+	for (size_t i = 0; i < NELEMS(bare); i++)
+		if (text_starts(topic, bare[i]))
+			topic = bare[i];
+	(void)put(out, "{\"schemaVersion\":1,\"jobId\":", job_id);
+	(void)sbuf_adds(out, ",\"content\":");
+	(void)json_add_string_go(out, content, len);
+	(void)put(out, ",\"topic\":", topic);
+	return sbuf_addc(out, '}');
+}
+
+/* The text at KEY to at most MAX bytes. */
+static void
+cut_member(json_t *step, const char *key, size_t max)
+{
+	const json_t *v = json_object_get(step, key);
+	size_t len = json_string_length(v), keep = max > strlen(CUT) ? max - strlen(CUT) : 0;
+	autofree char *text = NULL;
+
+	if (!json_is_string(v) || len <= max)
+		return;
+	keep = text_utf8_floor(json_string_value(v), len, keep);
+	text = xasprintf("%.*s%s", (int)keep, json_string_value(v), max ? CUT : "");
+	(void)json_object_set_new(step, key, json_string(text));
+}
+
+static void
+cut_outputs(json_t *payload, size_t max)
+{
+	static const char *const keys[] = { "standardOutput", "standardError", "output" };
+	const char *name;
+	json_t *step;
+
+	json_object_foreach(json_object_get(payload, "runtimeStatus"), name, step)
+		for (size_t i = 0; i < NELEMS(keys); i++)
+			cut_member(step, keys[i], max);
+}
+
+char *
+control_content_fit(const char *content, size_t len)
+{
+	static const size_t limits[] = { 12000, 6000, 2500, 500, 0 };
+	autojson json_t *payload = NULL;
+
+	if (len <= CONTROL_CONTENT_MAX)
+		return xmemdup(content, len);
+	payload = json_parse(content, len, "content", NULL);
+	for (size_t i = 0; payload && i < NELEMS(limits); i++) {
+		autofree char *text = NULL;
+
+		cut_outputs(payload, limits[i]);
+		text = json_text_go(payload, false);
+		if (strlen(text) <= CONTROL_CONTENT_MAX)
+			return TAKE(text);
+	}
+	return NULL;
+}
+
+int
+control_task_failed_write(const char *session, const char *instance, const char *text,
+			  struct sbuf *out)
+{
+	(void)put(out, "{\"SchemaVersion\":1,\"TaskId\":", session);
+	(void)sbuf_adds(out, ",\"Topic\":\"agent_task_complete\",\"FinalTaskStatus\":\"Failed\","
+			     "\"IsRoutingFailure\":false,\"AwsAccountId\":\"\"");
+	(void)put(out, ",\"InstanceId\":", instance);
+	(void)put(out, ",\"Output\":", text);
+	return sbuf_adds(out, ",\"S3Bucket\":\"\",\"S3UrlSuffix\":\"\",\"CwlGroup\":\"\","
+			      "\"CwlStream\":\"\",\"RetryNumber\":1}");
+}
+
+/* ------------------------------------------------------------------- XML */
+
+struct xml {
+	const char *p, *end;
+};
+
+static bool
+at(const struct xml *x, const char *text)
+{
+	size_t len = strlen(text);
+
+	return (size_t)(x->end - x->p) >= len && memcmp(x->p, text, len) == 0;
+}
+
+/* Behind the next TEXT; false when there is none. */
+static bool
+skip_to(struct xml *x, const char *text)
+{
+	const char *found = memmem(x->p, (size_t)(x->end - x->p), text, strlen(text));
+
+	if (found)
+		x->p = found + strlen(text);
+	return found != NULL;
+}
+
+static bool
+is_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		strchr("_-.:", c);
+}
+
+enum tag {
+	TAG_NONE, /* no tag, or none that is allowed */
+	TAG_OPEN,
+	TAG_CLOSE,
+	TAG_EMPTY,
+};
+
+/* A tag from its '<' to behind its '>'; NAME is what stands behind a prefix. */
+static enum tag
+read_tag(struct xml *x, struct span *name)
+{
+	enum tag tag = TAG_OPEN;
+	char quote = 0;
+
+	x->p++;
+	if (x->p < x->end && *x->p == '/') {
+		tag = TAG_CLOSE;
+		x->p++;
+	}
+	name->p = x->p;
+	for (; x->p < x->end && *x->p && is_name(*x->p); x->p++)
+		if (*x->p == ':')
+			name->p = x->p + 1;
+	name->len = (size_t)(x->p - name->p);
+	for (; x->p < x->end && (quote || *x->p != '>'); x->p++) {
+		if (quote ? *x->p == quote : *x->p == '"' || *x->p == '\'')
+			quote = quote ? 0 : *x->p;
+		else if (!quote && *x->p == '<')
+			return TAG_NONE;
+	}
+	if (x->p == x->end || !name->len)
+		return TAG_NONE;
+	if (x->p[-1] == '/' && tag == TAG_OPEN)
+		tag = TAG_EMPTY;
+	x->p++;
+	return tag;
+}
+
+static int
+add_code_point(struct sbuf *out, uint32_t c)
+{
+	if (!c || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return -EBADMSG;
+	if (c < 0x80)
+		return sbuf_addc(out, (char)c);
+	if (c < 0x800)
+		return sbuf_addf(out, "%c%c", (char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f)));
+	if (c < 0x10000)
+		return sbuf_addf(out, "%c%c%c", (char)(0xe0 | c >> 12),
+				 (char)(0x80 | (c >> 6 & 0x3f)), (char)(0x80 | (c & 0x3f)));
+	return sbuf_addf(out, "%c%c%c%c", (char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3f)),
+			 (char)(0x80 | (c >> 6 & 0x3f)), (char)(0x80 | (c & 0x3f)));
+}
+
+static int
+add_entity(struct sbuf *out, const char *name, size_t len)
+{
+	static const char *const names[] = { "lt<", "gt>", "amp&", "quot\"", "apos'" };
+	bool hex = len > 2 && name[0] == '#' && name[1] == 'x';
+	uint32_t c = 0;
+
+	for (size_t i = 0; i < NELEMS(names); i++)
+		if (len == strlen(names[i]) - 1 && memcmp(name, names[i], len) == 0)
+			return sbuf_addc(out, names[i][len]);
+	if (len < 2 || name[0] != '#')
+		return -EBADMSG;
+	for (size_t i = hex ? 2 : 1; i < len; i++) {
+		const char *digits = "0123456789abcdef", *d;
+		char lower = name[i] >= 'A' && name[i] <= 'F' ? (char)(name[i] + 32) : name[i];
+
+		d = lower ? strchr(digits, lower) : NULL;
+		if (!d || (!hex && d - digits > 9) || c > 0x10ffff)
+			return -EBADMSG;
+		c = c * (hex ? 16 : 10) + (uint32_t)(d - digits);
+	}
+	return add_code_point(out, c);
+}
+
+/* Text up to the next '<', entities decoded. */
+static int
+add_text(struct xml *x, struct sbuf *out)
+{
+	while (x->p < x->end && *x->p != '<') {
+		const char *semicolon;
+		size_t room = (size_t)(x->end - x->p);
+
+		if (*x->p != '&') {
+			(void)sbuf_addc(out, *x->p++);
+			continue;
+		}
+		semicolon = memchr(x->p, ';', room < 12 ? room : 12);
+		if (!semicolon || add_entity(out, x->p + 1, (size_t)(semicolon - x->p - 1)) < 0)
+			return -EBADMSG;
+		x->p = semicolon + 1;
+	}
+	return 0;
+}
+
+/* What is neither tag nor text: 1 when it was skipped, its CDATA added. */
+static int
+skip_other(struct xml *x, struct sbuf *out)
+{
+	const char *begin;
+
+	if (at(x, "<?"))
+		return skip_to(x, "?>") ? 1 : -EBADMSG;
+	if (at(x, "<!--"))
+		return skip_to(x, "-->") ? 1 : -EBADMSG;
+	if (!at(x, "<![CDATA["))
+		return at(x, "<!") ? -EBADMSG : 0; /* no document types */
+	begin = x->p + 9;
+	if (!skip_to(x, "]]>"))
+		return -EBADMSG;
+	(void)sbuf_add(out, begin, (size_t)(x->p - begin - 3));
+	return 1;
+}
+
+static bool
+is_token(const struct span *name)
+{
+	return name->len == 10 && memcmp(name->p, "TokenValue", 10) == 0;
+}
+
+/* One element after the other; OUT holds the text of the one that is wanted, once inside it. */
+static int
+find_token(struct xml *x, struct sbuf *out)
+{
+	unsigned depth = 0;
+	bool inside = false;
+
+	while (x->p < x->end) {
+		struct span name;
+		enum tag tag;
+		int r = *x->p == '<' ? skip_other(x, out) : add_text(x, out);
+
+		if (r < 0)
+			return r;
+		if (!inside)
+			sbuf_reset(out);
+		if (r > 0 || x->p == x->end || *x->p != '<')
+			continue;
+		if (at(x, "<!") || at(x, "<?"))
+			continue;
+		tag = read_tag(x, &name);
+		/* Within the value there is text only. */
+		if (tag == TAG_NONE || (inside && (tag != TAG_CLOSE || !is_token(&name))))
+			return -EBADMSG;
+		if (inside)
+			return 0;
+		if (tag == TAG_CLOSE && depth-- == 0)
+			return -EBADMSG;
+		inside = tag == TAG_OPEN && depth == 1 && is_token(&name);
+		depth += tag == TAG_OPEN;
+	}
+	return -EBADMSG;
+}
+
+char *
+control_token_read(const char *xml, size_t len, struct err *e)
+{
+	struct xml x = { xml, xml + len };
+	autosbuf struct sbuf out = SBUF_INIT(CONTROL_ANSWER_MAX);
+	size_t n = 0;
+	char *token = NULL;
+
+	if (len <= CONTROL_ANSWER_MAX && find_token(&x, &out) == 0 && !out.err)
+		token = sbuf_take(&out, &n);
+	if (token && n && strlen(token) == n && text_utf8_valid(token, n))
+		return token;
+	secret_free(token);
+	(void)err_set(e, -EBADMSG, "the answer to CreateControlChannel holds no TokenValue");
+	return NULL;
+}
