@@ -2,18 +2,23 @@
 /* ssmctl: the administrator's tool. Options, and which command takes which of them. */
 #include <config.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/fs.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/base/text.h"
+#include "core/conf/opts.h"
 #include "core/tool/ask.h"
 #include "core/tool/cli.h"
 #include "core/tool/tool.h"
+
+#define CACHE_MAX (16u << 20) /* of plugins.json, as core/agent/plugin_cache.c has it */
 
 static const char help[] =
 	"Usage: ssmctl [OPTION]... COMMAND [ARGUMENT]...\n"
@@ -52,6 +57,27 @@ keep_warning(void *arg, const char *text)
 	(void)json_array_append_new(arg, json_string(text));
 }
 
+/* What the agent has noted of its plugins tells their options without loading them here. */
+static void
+check_plugins(const struct conf *c, conf_warn_fn *warn, void *arg)
+{
+	autofree char *path = xasprintf("%s/plugins.json", conf_path(c, CONF_PATH_CACHE));
+	autofree char *text = NULL;
+	size_t len = 0;
+	autojson json_t *cache = fs_read(AT_FDCWD, path, CACHE_MAX, &text, &len, NULL) < 0
+					 ? NULL
+					 : json_parse(text, len, path, NULL);
+	const char *file;
+	json_t *one;
+
+	json_object_foreach(json_object_get(cache, "files"), file, one) {
+		const json_t *descriptor = json_object_get(one, "descriptor");
+
+		if (json_is_object(descriptor))
+			opts_check_section(c, descriptor, warn, arg);
+	}
+}
+
 static int
 check_config(const struct options *o)
 {
@@ -62,6 +88,8 @@ check_config(const struct options *o)
 				 : tool_conf(o, true);
 	int status = c ? 0 : EXIT_FAILED;
 
+	if (c)
+		check_plugins(c, o->json ? keep_warning : tool_warn, warnings);
 	if (o->json) {
 		autojson json_t *v =
 			json_pack("{s:b,s:O}", "good", c != NULL, "warnings", warnings);

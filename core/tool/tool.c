@@ -21,8 +21,8 @@
 
 extern char **environ;
 
-static void
-print_warning(void *arg, const char *text)
+void
+tool_warn(void *arg, const char *text)
 {
 	(void)arg;
 	fprintf(stderr, "ssmctl: warning: %s\n", text);
@@ -33,7 +33,7 @@ tool_conf(const struct options *o, bool warn)
 {
 	struct conf_spec spec = { o->root, o->overrides };
 	struct err e = { 0, "" };
-	struct conf *c = conf_load(&spec, warn ? print_warning : NULL, NULL, &e);
+	struct conf *c = conf_load(&spec, warn ? tool_warn : NULL, NULL, &e);
 
 	if (!c)
 		tool_fail("%s", err_text(&e));

@@ -31,6 +31,8 @@ struct options {
 
 /* The configuration, or NULL after a line on stderr; its warnings go there, too, when WARN. */
 struct conf *tool_conf(const struct options *o, bool warn);
+/* "ssmctl: warning: TEXT" on stderr; ARG is not used. */
+void tool_warn(void *arg, const char *text);
 /* "ssmctl: ..." on stderr; returns EXIT_FAILED. */
 int tool_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tool_print_json(const json_t *v); /* indented, to stdout */
