@@ -405,7 +405,8 @@ END_TEST
 START_TEST(test_timeout)
 {
 	provider.free(provider.ctx);
-	provider = creds_ecs_provider(base, client, 200);
+	/* Long enough for the request to get there, on a slow machine, too. */
+	provider = creds_ecs_provider(base, client, 1500);
 	status = 0;
 	setenv(RELATIVE, "/r", 1);
 	expect_bad("/r: ", 1);
