@@ -27,6 +27,8 @@
 /* Only while a command runs beside something that is left of another one: the kernel tells nobody
  * that a process has got a new parent. */
 #define LOOK_MS 15000
+/* Whose processes come and go may be missed by one look. */
+#define LATELY_MS 60000
 
 enum state {
 	RUNS,
@@ -48,14 +50,22 @@ struct known {
 	bool loose; /* not below a host that works */
 };
 
+/* Somebody of JOB was not below a host that works. */
+struct seen {
+	struct list link;
+	char *job;
+	int64_t at_ms;
+};
+
 /* Why global: children belong to the process. */
 static struct {
 	struct event_base *base; /* NULL: not started */
 	struct event *timer;
 	struct list hosts;
+	struct list seen; /* lately */
 	struct known *v;
 	size_t count;
-} orphans = { .hosts = LIST_INIT(orphans.hosts) };
+} orphans = { .hosts = LIST_INIT(orphans.hosts), .seen = LIST_INIT(orphans.seen) };
 
 static void
 free_known(struct known *v, size_t count)
@@ -123,13 +133,25 @@ job_by_session(pid_t sid)
 	return NULL;
 }
 
-/* Something else than what is left of JOB may have brought it here. As the first process of a
- * container we are given everybody's. */
 static bool
-may_be_another(const char *job)
+is_dead(const char *job)
 {
-	for (size_t i = 0; i < orphans.count; i++)
-		if (orphans.v[i].loose && !mark_is_within(orphans.v[i].job, job))
+	list_each(it, tmp, &orphans.hosts) {
+		const struct host *h = list_entry(it, struct host, link);
+
+		if (h->state == DEAD && mark_is_within(job, h->job))
+			return true;
+	}
+	return false;
+}
+
+/* Something that may stay may have brought it here, not what is left of hosts that died. As the
+ * first process of a container we are given everybody's. */
+static bool
+is_in_doubt(void)
+{
+	list_each(it, tmp, &orphans.seen)
+		if (!is_dead(list_entry(it, struct seen, link)->job))
 			return true;
 	return getpid() == 1;
 }
@@ -142,7 +164,7 @@ job_by_arrival(const struct proc_entry *en)
 
 		if (h->state != DEAD || en->id.start < h->id.start)
 			continue;
-		if (!may_be_another(h->job))
+		if (!is_in_doubt())
 			return h->job;
 		log_warn("jobs",
 			 "process %ld is of job '%s', whose host died, or of what another job left "
@@ -213,6 +235,19 @@ place_with_parents(const struct look *l, size_t i)
 		place(l, l->chain[--n]);
 }
 
+/* Some may have died of whom we were not told yet. */
+static void
+find_dead(const struct proc_table *t)
+{
+	list_each(it, tmp, &orphans.hosts) {
+		struct host *h = list_entry(it, struct host, link);
+		const struct proc_entry *en = proctable_find(t, h->id.pid);
+
+		if (h->state == RUNS && (!en || !same(&en->id, &h->id)))
+			h->state = DEAD;
+	}
+}
+
 static void
 keep(const struct look *l)
 {
@@ -227,13 +262,51 @@ keep(const struct look *l)
 }
 
 static void
+seen_free(struct seen *s)
+{
+	list_remove(&s->link);
+	free(s->job);
+	free(s);
+}
+
+static void
+see(const char *job)
+{
+	struct seen *s;
+
+	list_each(it, tmp, &orphans.seen) {
+		s = list_entry(it, struct seen, link);
+		if (strcmp(s->job, job) != 0)
+			continue;
+		s->at_ms = clock_mono_ms();
+		return;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->job = xstrdup(job);
+	s->at_ms = clock_mono_ms();
+	list_append(&orphans.seen, &s->link);
+}
+
+static void
+remember_loose(void)
+{
+	for (size_t i = 0; i < orphans.count; i++)
+		if (orphans.v[i].loose)
+			see(orphans.v[i].job);
+	list_each(it, tmp, &orphans.seen) {
+		struct seen *s = list_entry(it, struct seen, link);
+
+		if (clock_mono_ms() - s->at_ms > LATELY_MS)
+			seen_free(s);
+	}
+}
+
+static void
 set_timer(void)
 {
-	bool loose = false, runs = false;
+	bool loose = !list_empty(&orphans.seen), runs = false;
 	struct timeval tv;
 
-	for (size_t i = 0; i < orphans.count; i++)
-		loose = loose || orphans.v[i].loose;
 	list_each(it, tmp, &orphans.hosts)
 		runs = runs || list_entry(it, struct host, link)->state == RUNS;
 	clock_timeval(LOOK_MS, &tv);
@@ -252,10 +325,12 @@ orphans_look(const struct proc_table *t)
 
 	if (!orphans.base)
 		return;
+	find_dead(t);
 	l.v = xcalloc(t->count + 1, sizeof(*l.v));
 	for (size_t i = 0; i < t->count; i++)
 		place_with_parents(&l, i);
 	keep(&l);
+	remember_loose();
 	set_timer();
 }
 
@@ -363,6 +438,11 @@ host_free(struct host *h)
 void
 orphans_forget(const char *job)
 {
+	bool contained = is_dead(job);
+
+	list_each(it, tmp, &orphans.seen)
+		if (contained && strcmp(list_entry(it, struct seen, link)->job, job) == 0)
+			seen_free(list_entry(it, struct seen, link));
 	list_each(it, tmp, &orphans.hosts) {
 		struct host *h = list_entry(it, struct host, link);
 
@@ -379,6 +459,7 @@ orphans_leave_alone(pid_t pid)
 	if (!orphans.base || proc_identify(pid, &k.id) < 0)
 		return;
 	k.job = xstrdup("");
+	see(k.job);
 	orphans.v = xrealloc(orphans.v, orphans.count + 1, sizeof(*orphans.v));
 	orphans.v[orphans.count++] = k;
 	qsort(orphans.v, orphans.count, sizeof(*orphans.v), by_pid);
@@ -412,6 +493,8 @@ orphans_stop(void)
 	event_free(orphans.timer);
 	while (!list_empty(&orphans.hosts))
 		host_free(list_first(&orphans.hosts, struct host, link));
+	while (!list_empty(&orphans.seen))
+		seen_free(list_first(&orphans.seen, struct seen, link));
 	free_known(orphans.v, orphans.count);
 	orphans.base = NULL;
 	orphans.timer = NULL;

@@ -111,8 +111,8 @@ setup(void)
 	options = (struct imds_options){ .base = base,
 					 .http = client,
 					 .allow_v1 = true,
-					 .connect_ms = 1000,
-					 .timeout_ms = 10000 };
+					 .connect_ms = 10000,
+					 .timeout_ms = 30000 }; /* slow machines, too */
 	imds = imds_new(&options);
 }
 
@@ -362,8 +362,8 @@ END_TEST
 START_TEST(test_put_timeout)
 {
 	put_steps[0] = (struct step){ 0, NULL, NULL };
-	options.connect_ms = 20;
-	options.timeout_ms = 300;
+	options.connect_ms = 1500;
+	options.timeout_ms = 2500;
 	again();
 	expect_error(-ETIMEDOUT, "hop limit");
 	expect_log(PUT);
@@ -476,7 +476,7 @@ END_TEST
 START_TEST(test_get_timeout)
 {
 	get_steps[0] = (struct step){ 0, NULL, NULL };
-	options.timeout_ms = 300;
+	options.timeout_ms = 2500;
 	again();
 	expect_error(-ETIMEDOUT, PATH);
 	expect_log(PUT "|" GET);

@@ -235,10 +235,10 @@ are_of(const struct lab *l, pid_t pid)
 #define AWAY(name, clean) \
 	"(" clean " setsid sh -c 'echo $$ >" name "; exec sleep 600' &); exec sleep 600"
 #define CLEAN "env -i /usr/bin/env PATH=/usr/bin:/bin"
-/* Each lives for a moment and leaves a successor; the first one is long gone when its number is
+/* Each lives for a moment and leaves a successor; the first one is gone when its number is
  * read. */
 #define CHAIN(name, clean)                                                                   \
-	"echo '" clean " setsid sh ./" name ".sh & sleep 0.05; echo $$ >" name "' >" name ".sh;" \
+	"echo 'sleep 0.1; " clean " setsid sh ./" name ".sh & echo $$ >" name "' >" name ".sh;" \
 	"setsid sh ./" name ".sh & exec sleep 600"
 
 /* ----------------------------------------------------------------- tests */
@@ -263,6 +263,21 @@ START_TEST(t_killed)
 }
 END_TEST
 
+/* Whose is whose matters little: all have to go. */
+START_TEST(t_killed_both)
+{
+	start(&a, "a", AWAY("a", CLEAN));
+	start(&b, "b", AWAY("b", CLEAN));
+	ck_assert_int_eq(proc_signal(&a.host, SIGKILL), 0);
+	end_host(&b);
+	while (!a.gone)
+		turn(20);
+	contain(&b);
+	contain(&a);
+	ck_assert(disappears(a.escaped) && disappears(b.escaped));
+}
+END_TEST
+
 /* It goes on from process to process, and forgets its environment with each. */
 START_TEST(t_chain)
 {
@@ -272,7 +287,7 @@ START_TEST(t_chain)
 	end_host(&b);
 	contain(&b);
 	ck_assert_int_eq(unlink(path), 0);
-	turn(500);
+	turn(990);
 	ck_assert_int_lt(access(path, F_OK), 0);
 }
 END_TEST
@@ -322,7 +337,7 @@ START_TEST(t_left_chain)
 	start(&a, "a", daemons[_i]);
 	end_in_order(&a);
 	start(&b, "b", AWAY("b", ""));
-	turn(500); /* who was known is gone */
+	turn(990); /* who was known is gone */
 	end_host(&b);
 	contain(&b);
 	ck_assert(disappears(b.escaped));
@@ -448,6 +463,7 @@ main(int argc, char **argv)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, t_killed, 0, (int)NELEMS(ways));
+	tcase_add_test(t, t_killed_both);
 	tcase_add_test(t, t_chain);
 	tcase_add_test(t, t_left_in_order);
 	tcase_add_loop_test(t, t_in_doubt, 0, 2);
