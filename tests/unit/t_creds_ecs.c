@@ -406,7 +406,7 @@ START_TEST(test_timeout)
 {
 	provider.free(provider.ctx);
 	/* Long enough for the request to get there, on a slow machine, too. */
-	provider = creds_ecs_provider(base, client, 1500);
+	provider = creds_ecs_provider(base, client, 4000);
 	status = 0;
 	setenv(RELATIVE, "/r", 1);
 	expect_bad("/r: ", 1);

@@ -435,7 +435,7 @@ END_TEST
 START_TEST(test_timeout)
 {
 	mds_free(mds);
-	options.poll_timeout_ms = 200;
+	options.poll_timeout_ms = 1500;
 	mds = mds_new(&options, on_messages, on_state, &mds);
 	PLAN({ 0, NULL, NULL, 0 }, { 200, NULL, ONE, 0 }, { 0, NULL, NULL, 0 });
 	mds_poll(mds, true);

@@ -238,7 +238,7 @@ are_of(const struct lab *l, pid_t pid)
 /* Each lives for a moment and leaves a successor; the first one is gone when its number is
  * read. */
 #define CHAIN(name, clean)                                                                   \
-	"echo 'sleep 0.1; " clean " setsid sh ./" name ".sh & echo $$ >" name "' >" name ".sh;" \
+	"echo 'sleep 0.4; " clean " setsid sh ./" name ".sh & echo $$ >" name "' >" name ".sh;" \
 	"setsid sh ./" name ".sh & exec sleep 600"
 
 /* ----------------------------------------------------------------- tests */

@@ -223,7 +223,8 @@ static int
 fetch_with(struct http *h, const char *where, bool fresh)
 {
 	struct http_request r = {
-		.method = "GET", .url = where, .timeout_ms = 30000, .fresh = fresh
+		.method = "GET", .url = where, .connect_ms = 60000,
+		.timeout_ms = 60000, .fresh = fresh
 	};
 	struct timeval limit = { 60, 0 };
 
