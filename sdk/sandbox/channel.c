@@ -17,6 +17,7 @@
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/faults.h"
 #include "sdk/sandbox/journal.h"
+#include "sdk/sandbox/sessions.h"
 #include "sdk/sandbox/wsend.h"
 
 #define VISIBILITY_MS 10000
@@ -185,10 +186,28 @@ send_message(struct channel *ch, const char *type, const char *id, int64_t creat
 }
 
 bool
+channel_is_open(const struct node *node)
+{
+	return node->channel && node->channel->open;
+}
+
+bool
 channel_takes(const struct node *node)
 {
-	return node->channel && node->channel->open &&
-		node->sb->set.transport != TRANSPORT_EC2MESSAGES;
+	return channel_is_open(node) && node->sb->set.transport != TRANSPORT_EC2MESSAGES;
+}
+
+bool
+channel_send(struct node *node, const char *type, const json_t *payload)
+{
+	autofree char *text = json_text(payload);
+	char id[RAND_UUID_SIZE];
+
+	if (!channel_is_open(node))
+		return false;
+	rand_uuid4(id);
+	send_message(node->channel, type, id, sandbox_now_ms(node->sb), text, strlen(text));
+	return true;
 }
 
 bool
@@ -345,6 +364,45 @@ take_reply(struct channel *ch, const struct agentmsg *m, const json_t *p)
 		apply_reply(ch, m, msg, p);
 }
 
+static bool
+is_complete(const struct channel *ch, const json_t *p)
+{
+	static const char *const ends[] = { "Success", "Failed", "Cancelled" };
+	const char *end = json_str(p, "FinalTaskStatus", "");
+	bool known = false;
+
+	for (size_t i = 0; i < NELEMS(ends); i++)
+		known = known || strcmp(ends[i], end) == 0;
+	return known &&
+		has_members(p, "SchemaVersion TaskId Topic FinalTaskStatus IsRoutingFailure "
+			       "AwsAccountId InstanceId Output S3Bucket S3UrlSuffix CwlGroup "
+			       "CwlStream RetryNumber") &&
+		json_int(p, "SchemaVersion", 0) == 1 &&
+		strcmp(json_str(p, "Topic", ""), "agent_task_complete") == 0 &&
+		json_is_false(json_object_get(p, "IsRoutingFailure")) &&
+		strcmp(json_str(p, "InstanceId", ""), ch->node->id) == 0 &&
+		json_int(p, "RetryNumber", 0) >= 1 && json_int(p, "RetryNumber", 0) <= 3;
+}
+
+/* The end of a session; of one that is not known (any more), too: it shall not come again. */
+static void
+take_complete(struct channel *ch, const struct agentmsg *m, const json_t *p)
+{
+	struct session *s = session_find(ch->sb, json_str(p, "TaskId", ""));
+	autojson json_t *ack = NULL;
+
+	if (!is_complete(ch, p)) {
+		refuse(ch, m->type, "its members are not those of the end of a session");
+		return;
+	}
+	note(ch, "in", m->type, NULL, NULL, (json_t *)p, NULL);
+	if (s && s->node == ch->node)
+		session_complete(s, p);
+	ack = json_pack("{s:i, s:s, s:s, s:s}", "SchemaVersion", 1, "MessageId", m->id, "TaskId",
+			json_str(p, "TaskId", ""), "Topic", "agent_task_acknowledge");
+	(void)channel_send(ch->node, "agent_task_acknowledge", ack);
+}
+
 static void
 take_frame(struct channel *ch, const struct agentmsg *m)
 {
@@ -361,7 +419,7 @@ take_frame(struct channel *ch, const struct agentmsg *m)
 		note(ch, "in", m->type, NULL, NULL, p, NULL);
 		take_ack(ch, m, p);
 	} else if (strcmp(m->type, "agent_task_complete") == 0) {
-		note(ch, "in", m->type, NULL, NULL, p, NULL);
+		take_complete(ch, m, p);
 	} else {
 		refuse(ch, m->type, "a message of this type is not sent here");
 	}

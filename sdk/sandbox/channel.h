@@ -18,6 +18,10 @@ extern const struct wsend_ops channel_ops;
 bool channel_takes(const struct node *node);
 /* Queued messages may go to polls. */
 bool channel_leaves_polls(const struct node *node);
+/* The node can be told something at once, whatever --transport says of commands. */
+bool channel_is_open(const struct node *node);
+/* PAYLOAD (borrowed) as a message of TYPE to the node; false when its channel is not open. */
+bool channel_send(struct node *node, const char *type, const json_t *payload);
 /* MSG as an agent_job. */
 void channel_send_job(struct channel *ch, struct message *msg);
 /* What the control socket asks for: "do" is state, close (code, reason), cut, mute or send (type,

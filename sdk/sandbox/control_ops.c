@@ -16,6 +16,7 @@
 #include "sdk/sandbox/files.h"
 #include "sdk/sandbox/journal.h"
 #include "sdk/sandbox/server.h"
+#include "sdk/sandbox/sessions.h"
 #include "sdk/sandbox/shape.h"
 
 #define TIMEOUT_MS 60000
@@ -322,6 +323,13 @@ op_channel(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 	return node ? channel_op(node, r, e) : NULL;
 }
 
+static json_t *
+op_session(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
+{
+	(void)c;
+	return session_op(sb, r, e);
+}
+
 /* ---- faults and switches ---- */
 
 static json_t *
@@ -576,6 +584,7 @@ static const struct {
 	{ "message", op_message },
 	{ "message-state", op_message_state },
 	{ "channel", op_channel },
+	{ "session", op_session },
 	{ "fault", op_fault },
 	{ "faults", op_faults },
 	{ "clear-faults", op_clear_faults },

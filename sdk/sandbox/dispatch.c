@@ -135,6 +135,7 @@ find_operation(const struct exchange *ex)
 						       ssm_operator_operations,
 						       ssm_document_operations,
 						       ssm_parameter_operations,
+						       ssm_session_operations,
 						       ssm_tag_operations };
 	const struct operation *op = NULL;
 

@@ -18,6 +18,7 @@ extern const struct operation ssm_node_operations[];
 extern const struct operation ssm_operator_operations[];
 extern const struct operation ssm_parameter_operations[];
 extern const struct operation ssm_document_operations[];
+extern const struct operation ssm_session_operations[];
 extern const struct operation ssm_tag_operations[];
 
 /* The signature and what belongs to it; false when the request was refused. */

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "sdk/sandbox/sessions.h"
 
 static void
 free_node(void *value)
@@ -26,6 +27,7 @@ store_new(void)
 	st->nodes = map_new(free_node);
 	st->messages = map_new(message_free);
 	st->commands = map_new(command_free);
+	st->sessions = map_new(session_free);
 	return st;
 }
 
@@ -37,6 +39,7 @@ store_free(struct sandbox *sb, struct store *st)
 	(void)sb;
 	map_free(st->messages);
 	map_free(st->commands);
+	map_free(st->sessions);
 	map_free(st->nodes);
 	free(st->order);
 	free(st);

@@ -132,6 +132,7 @@ struct store {
 	struct map *nodes;	/* id -> struct node, owned */
 	struct map *messages;	/* id -> struct message, owned */
 	struct map *commands;	/* id -> struct command, owned */
+	struct map *sessions;	/* id -> struct session, owned */
 	struct command **order; /* by seq, from 0 */
 	size_t order_count, order_room;
 	struct message *recent[RECENT_MESSAGES]; /* ended ones that still have their payload */
