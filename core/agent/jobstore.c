@@ -179,7 +179,12 @@ jobstore_create(struct jobstore *s, const char *id, enum record type, const json
 		return NULL;
 	fd = openat(folder, NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || fchmod(fd, 0600) < 0) {
-		(void)failed(e, errno, "make", id);
+		int error = errno;
+
+		/* A half-made one would refuse the message for good when it comes again. */
+		if (error != EEXIST)
+			(void)unlinkat(folder, NAME, 0);
+		(void)failed(e, error, "make", id);
 		return NULL;
 	}
 	j = journal_new(s, id, TAKE_FD(fd), TAKE_FD(folder));
