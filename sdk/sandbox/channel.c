@@ -17,11 +17,12 @@
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/faults.h"
 #include "sdk/sandbox/journal.h"
+#include "sdk/sandbox/lane.h"
 #include "sdk/sandbox/sessions.h"
+#include "sdk/sandbox/shape.h"
 #include "sdk/sandbox/wsend.h"
 
 #define VISIBILITY_MS 10000
-#define REORDER_MS 300 /* a frame that waits for the next one waits no longer */
 #define CONTENT_MAX 120000u
 #define NAME "ssmmessages"
 
@@ -30,17 +31,7 @@ struct channel {
 	struct node *node;
 	struct wsend *ws;
 	bool open; /* the first message was taken */
-	struct list held;
-};
-
-/* A frame on its way, later than it should be. */
-struct held {
-	struct list link;
-	struct channel *ch;
-	struct timer timer;
-	bool for_next; /* goes behind the next one */
-	char *data;
-	size_t len;
+	struct lane lane;
 };
 
 /* ---- journal ---- */
@@ -76,85 +67,6 @@ refuse(struct channel *ch, const char *type, const char *fmt, ...)
 
 /* ---- out ---- */
 
-static void
-held_free(struct held *h)
-{
-	timer_cancel(h->ch->sb->ev, &h->timer);
-	list_remove(&h->link);
-	free(h->data);
-	free(h);
-}
-
-static void
-release(struct held *h)
-{
-	wsend_message(h->ch->ws, false, h->data, h->len);
-	held_free(h);
-}
-
-static void
-on_held(void *arg)
-{
-	release(arg);
-}
-
-static void
-hold(struct channel *ch, const struct sbuf *frame, int64_t ms, bool for_next)
-{
-	struct held *h = xcalloc(1, sizeof(*h));
-
-	h->ch = ch;
-	h->for_next = for_next;
-	h->data = xmemdup(frame->p, frame->len);
-	h->len = frame->len;
-	h->timer.fn = on_held;
-	h->timer.arg = h;
-	list_append(&ch->held, &h->link);
-	timer_in(ch->sb->ev, &h->timer, ms);
-}
-
-static void
-release_behind(struct channel *ch)
-{
-	list_each(it, tmp, &ch->held) {
-		struct held *h = list_entry(it, struct held, link);
-
-		if (h->for_next)
-			release(h);
-	}
-}
-
-static void
-spoil(struct sbuf *frame, const struct fault_hit *hit)
-{
-	size_t at = (size_t)hit->keep_bytes;
-
-	if (at < frame->len)
-		frame->p[at] = (char)(frame->p[at] ^ 0x55);
-}
-
-/* What the fault leaves of it. */
-static void
-send_spoilt(struct channel *ch, struct sbuf *frame, const struct fault_hit *hit)
-{
-	if (hit->kind == FAULT_DROP)
-		return;
-	if (hit->kind == FAULT_CORRUPT)
-		spoil(frame, hit);
-	if (hit->kind == FAULT_REORDER) {
-		hold(ch, frame, REORDER_MS, true);
-		return;
-	}
-	if (hit->delay_ms) {
-		hold(ch, frame, hit->delay_ms, false);
-		return;
-	}
-	wsend_message(ch->ws, false, frame->p, frame->len);
-	if (hit->kind == FAULT_DUPLICATE)
-		wsend_message(ch->ws, false, frame->p, frame->len);
-	release_behind(ch);
-}
-
 static const char *
 fault_name(const struct fault_hit *hit)
 {
@@ -182,7 +94,7 @@ send_message(struct channel *ch, const char *type, const char *id, int64_t creat
 		channel_drop(ch);
 		return;
 	}
-	send_spoilt(ch, &frame, &hit);
+	lane_send(&ch->lane, frame.p, frame.len, &hit);
 }
 
 bool
@@ -232,24 +144,6 @@ channel_send_job(struct channel *ch, struct message *msg)
 
 /* ---- in ---- */
 
-/* Exactly these members, in this order. */
-static bool
-has_members(const json_t *o, const char *names)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)o, key, value)
-	{
-		size_t len = strlen(key);
-
-		if (strncmp(names, key, len) != 0 || (names[len] && names[len] != ' '))
-			return false;
-		names += len + (names[len] == ' ');
-	}
-	return json_is_object(o) && !*names;
-}
-
 static const struct {
 	const char *code, *name;
 	bool taken; /* the message does not come again */
@@ -293,7 +187,8 @@ take_ack(struct channel *ch, const struct agentmsg *m, const json_t *p)
 
 	if (msg)
 		text_iso8601_ms(msg->created_ms, created);
-	if (!has_members(p, "jobId acknowledgedMessageId createdDate statusCode errorMessage"))
+	if (!shape_has_members(p, "jobId acknowledgedMessageId createdDate statusCode "
+				  "errorMessage"))
 		refuse(ch, m->type, "its members are not those of an acknowledgement");
 	else if (!msg || strcmp(msg->job_id, json_str(p, "acknowledgedMessageId", "")) != 0)
 		refuse(ch, m->type, "it acknowledges what was not sent");
@@ -351,7 +246,7 @@ take_reply(struct channel *ch, const struct agentmsg *m, const json_t *p)
 {
 	struct message *msg = message_of(ch, p);
 
-	if (!has_members(p, "schemaVersion jobId content topic") ||
+	if (!shape_has_members(p, "schemaVersion jobId content topic") ||
 	    json_int(p, "schemaVersion", 0) != 1)
 		refuse(ch, m->type, "its members are not those of a reply");
 	else if (!msg)
@@ -374,7 +269,7 @@ is_complete(const struct channel *ch, const json_t *p)
 	for (size_t i = 0; i < NELEMS(ends); i++)
 		known = known || strcmp(ends[i], end) == 0;
 	return known &&
-		has_members(p, "SchemaVersion TaskId Topic FinalTaskStatus IsRoutingFailure "
+		shape_has_members(p, "SchemaVersion TaskId Topic FinalTaskStatus IsRoutingFailure "
 			       "AwsAccountId InstanceId Output S3Bucket S3UrlSuffix CwlGroup "
 			       "CwlStream RetryNumber") &&
 		json_int(p, "SchemaVersion", 0) == 1 &&
@@ -451,19 +346,6 @@ take_binary(struct channel *ch, const void *data, size_t len)
 	}
 }
 
-static bool
-is_uuid4(const char *s)
-{
-	static const char shape[] = "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx";
-
-	if (strlen(s) != sizeof(shape) - 1)
-		return false;
-	for (size_t i = 0; s[i]; i++)
-		if (shape[i] == 'x' ? !strchr("0123456789abcdef", s[i]) : s[i] != shape[i])
-			return false;
-	return true;
-}
-
 static void
 open_channel(struct channel *ch, const void *data, size_t len)
 {
@@ -471,11 +353,11 @@ open_channel(struct channel *ch, const void *data, size_t len)
 	struct err e = { 0 };
 	autojson json_t *p = json_parse(data, len, "OpenControlChannelInput", &e);
 
-	if (!has_members(p, "Cookie MessageSchemaVersion RequestId TokenValue AgentVersion "
+	if (!shape_has_members(p, "Cookie MessageSchemaVersion RequestId TokenValue AgentVersion "
 			    "PlatformType") ||
 	    !json_is_null(json_object_get(p, "Cookie")) ||
 	    strcmp(json_str(p, "MessageSchemaVersion", ""), "1.0") != 0 ||
-	    !is_uuid4(json_str(p, "RequestId", "")) || !*json_str(p, "AgentVersion", "") ||
+	    !shape_is_uuid4(json_str(p, "RequestId", "")) || !*json_str(p, "AgentVersion", "") ||
 	    strcmp(json_str(p, "PlatformType", ""), "linux") != 0) {
 		refuse(ch, "OpenControlChannelInput", "members: %s", p ? "" : err_text(&e));
 		return;
@@ -523,8 +405,7 @@ channel_drop(struct channel *ch)
 {
 	struct node *node = ch->node;
 
-	while (!list_empty(&ch->held))
-		held_free(list_first(&ch->held, struct held, link));
+	lane_done(&ch->lane);
 	if (node->channel == ch) {
 		node->channel = NULL;
 		node_serve(node); /* polls get what waits */
@@ -555,12 +436,12 @@ on_opened(struct exchange *ex, struct wsend *w)
 	ch->sb = ex->sb;
 	ch->node = node;
 	ch->ws = w;
-	list_init(&ch->held);
+	lane_init(&ch->lane, ex->sb, w);
 	node->channel = ch;
 	return ch;
 }
 
-const struct wsend_ops channel_ops = { on_opened, on_message, on_ping, on_closed };
+const struct wsend_ops channel_ops = { on_opened, on_message, on_ping, on_closed, NULL };
 
 /* ---- control socket ---- */
 

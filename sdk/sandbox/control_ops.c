@@ -472,12 +472,14 @@ op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 	sb->set.max_messages = bounded(r, "max_messages", sb->set.max_messages, 1, 1000);
 	sb->set.max_skew_ms = bounded(r, "max_skew_ms", sb->set.max_skew_ms, 0, YEAR_MS);
 	sb->set.max_pending = bounded(r, "max_pending", sb->set.max_pending, 0, QUEUE_MAX);
+	sb->set.minute_ms = bounded(r, "minute_ms", sb->set.minute_ms, 1, 60000);
 	sb->set.unregistered = json_bool(r, "unregistered", sb->set.unregistered);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "ok", 1, "skew_ms",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "ok", 1, "skew_ms",
 			 (json_int_t)sb->set.skew_ms, "poll_ms", (json_int_t)sb->set.poll_ms,
 			 "max_messages", (json_int_t)sb->set.max_messages, "max_skew_ms",
 			 (json_int_t)sb->set.max_skew_ms, "max_pending",
-			 (json_int_t)sb->set.max_pending, "unregistered", sb->set.unregistered,
+			 (json_int_t)sb->set.max_pending, "minute_ms",
+			 (json_int_t)sb->set.minute_ms, "unregistered", sb->set.unregistered,
 			 "transport", transports[transport]);
 }
 

@@ -25,6 +25,7 @@
 #include "sdk/sandbox/options.h"
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/server.h"
+#include "sdk/sandbox/sessions.h"
 #include "sdk/sandbox/state.h"
 #include "sdk/sandbox/store.h"
 #include "sdk/sandbox/tags.h"
@@ -179,6 +180,7 @@ done(struct sandbox *sb)
 {
 	sb->state = state_free(sb->state);
 	channels_close(sb);
+	sessions_close(sb);
 	sb->control = control_free(sb->control);
 	sb->server = server_free(sb->server);
 	sb->journal = journal_free(sb->journal);

@@ -283,6 +283,7 @@ static const struct settings defaults = {
 	.poll_ms = 20000,
 	.max_messages = 10,
 	.max_skew_ms = (int64_t)5 * 60 * 1000,
+	.minute_ms = 60000,
 	.imds = IMDS_V2_REQUIRED,
 };
 

@@ -46,6 +46,7 @@ struct settings {
 	int64_t poll_ms;      /* longest wait of GetMessages */
 	int64_t max_messages; /* per GetMessages */
 	int64_t max_skew_ms;  /* of a signature's date */
+	int64_t minute_ms;    /* how long a minute of a session's limits is */
 	int64_t max_pending;  /* open invocations, beyond which a tag is RateExceeded; 0: any */
 	bool journal_off, state_off;
 	bool parent_exit, stdin_exit;

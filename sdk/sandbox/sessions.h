@@ -14,6 +14,8 @@
 #define SESSIONS_MAX 1000u /* kept; the oldest that are over are forgotten */
 #define SESSION_TOKEN_SIZE 64u
 
+struct data_end;
+
 enum session_status {
 	SESSION_CONNECTING,
 	SESSION_CONNECTED,
@@ -39,6 +41,15 @@ struct session {
 	int64_t start_ms, end_ms;
 	char tokens[SIDES][SESSION_TOKEN_SIZE]; /* of the next data channel; "": none */
 	struct timer grace;			/* of the node, to end what it was told to end */
+	struct timer idle, longest;
+	int64_t idle_ms;
+	bool told; /* the operator, that it is over */
+
+	/* data_channel.c */
+	struct data_end *ends[SIDES]; /* NULL: nobody */
+	struct list sockets;	      /* these, and those of which the first message did not come */
+	bool ready, met, paused; /* the node said Connected; both were there; the node was paused */
+	int64_t channels[SIDES], frames[SIDES], pings[SIDES]; /* so far, of that side */
 };
 
 /* CONTENT, PARAMETERS (as they travel to the node) and REASON (NULL: none) are borrowed. The node
@@ -57,11 +68,18 @@ const char *session_token(struct session *s, enum session_side side);
 /* Both sides are told that it ends; it does when the node has answered, or 20 s later. OUTPUT is
  * what the operator gets to read, "" nothing. */
 void session_terminate(struct session *s, const char *output);
+/* The node says that it ends. */
+void session_ending(struct session *s);
+/* Something was sent: the time without activity begins anew. */
+void session_active(struct session *s);
 /* What the node says at the end: P is agent_task_complete, its members checked. */
 void session_complete(struct session *s, const json_t *p);
 
-/* What the control socket asks for: "session" (the newest), "do" is state or terminate (output).
- * Caller owns; NULL with E. */
+/* What the control socket asks for: "session" (the newest), "do" is state, terminate
+ * (output), or one of data_channel_op(). Caller owns; NULL with E. */
 json_t *session_op(struct sandbox *sb, const json_t *request, struct err *e);
+
+/* At the end of the sandbox. */
+void sessions_close(struct sandbox *sb);
 
 #endif

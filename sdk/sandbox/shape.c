@@ -230,3 +230,33 @@ shape_is_instance_id(const char *s)
 			return false;
 	return true;
 }
+
+bool
+shape_is_uuid4(const char *s)
+{
+	static const char shape[] = "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(s) != sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; s[i]; i++)
+		if (shape[i] == 'x' ? !strchr("0123456789abcdef", s[i]) : s[i] != shape[i])
+			return false;
+	return true;
+}
+
+bool
+shape_has_members(const json_t *o, const char *names)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)o, key, value)
+	{
+		size_t len = strlen(key);
+
+		if (strncmp(names, key, len) != 0 || (names[len] && names[len] != ' '))
+			return false;
+		names += len + (names[len] == ' ');
+	}
+	return json_is_object(o) && !*names;
+}

@@ -38,5 +38,9 @@ int shape_check(const struct shape *members, const json_t *obj, struct shape_err
 
 /* i-... or mi-... */
 bool shape_is_instance_id(const char *s);
+/* In lower case with hyphens, version 4. */
+bool shape_is_uuid4(const char *s);
+/* O is an object of exactly these members, in this order; NAMES are separated by blanks. */
+bool shape_has_members(const json_t *o, const char *names);
 
 #endif

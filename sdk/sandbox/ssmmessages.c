@@ -11,12 +11,12 @@
 #include "core/base/rand.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/channel.h"
+#include "sdk/sandbox/data_channel.h"
 #include "sdk/sandbox/dispatch.h"
 #include "sdk/sandbox/store.h"
 #include "sdk/sandbox/wsend.h"
 
 #define CONTROL "/v1/control-channel/"
-#define DATA "/v1/data-channel/"
 #define TYPE "application/json"
 
 bool
@@ -24,10 +24,10 @@ ssmmessages_route(struct exchange *ex)
 {
 	bool control = text_starts(ex->path, CONTROL), get = strcmp(ex->method, "GET") == 0;
 
-	if (!control && !text_starts(ex->path, DATA))
+	if (!control && !text_starts(ex->path, DATA_CHANNEL_PATH))
 		return false;
 	ex->service = "ssmmessages";
-	ex->operand = ex->path + (control ? strlen(CONTROL) : strlen(DATA));
+	ex->operand = ex->path + (control ? strlen(CONTROL) : strlen(DATA_CHANNEL_PATH));
 	ex->operation = xasprintf("%s%sChannel", get ? "Open" : "Create",
 				  control ? "Control" : "Data");
 	return true;
@@ -120,6 +120,70 @@ create_control_channel(struct exchange *ex, struct node *node)
 	exchange_answer(ex, 201, "application/xml", text, strlen(text));
 }
 
+static char *
+escaped(const char *token)
+{
+	static const char from[] = "<>&";
+	static const char *const to[] = { "&lt;", "&#62;", "&amp;" };
+	struct sbuf out = SBUF_INIT(1024);
+
+	for (; *token; token++) {
+		const char *found = strchr(from, *token);
+
+		if (found)
+			(void)sbuf_adds(&out, to[found - from]);
+		else
+			(void)sbuf_addc(&out, *token);
+	}
+	return sbuf_take(&out, NULL);
+}
+
+/* A session that can still be joined. */
+static struct session *
+check_session(struct exchange *ex)
+{
+	struct session *s = data_channel_session(ex);
+
+	if (!s)
+		exchange_refuse(ex, 400, "ValidationException", "there is no session '%.100s'",
+				ex->operand);
+	else if (s->status >= SESSION_TERMINATING)
+		exchange_refuse(ex, 400, "ValidationException", "Session is already terminated");
+	else
+		return s;
+	return NULL;
+}
+
+static bool
+check_node_side(struct exchange *ex)
+{
+	if (ex->side == KEY_NODE)
+		return true;
+	exchange_refuse(ex, 403, "AccessDeniedException",
+			"not authorized to perform: ssmmessages:%s on %s", ex->operation,
+			ex->operand);
+	return false;
+}
+
+static void
+create_data_channel(struct exchange *ex)
+{
+	struct session *s = check_node_side(ex) ? check_session(ex) : NULL;
+	autofree char *token = NULL, *text = NULL;
+
+	if (!s)
+		return;
+	token = escaped(session_token(s, SIDE_NODE));
+	text = xasprintf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+			 "<CreateDataChannelResponse "
+			 "xmlns=\"http://ssmmessages.amazonaws.com/doc/2017-11-09/\">"
+			 "<MessageSchemaVersion>1.0</MessageSchemaVersion>"
+			 "<TokenValue>%s</TokenValue>"
+			 "</CreateDataChannelResponse>",
+			 token);
+	exchange_answer(ex, 201, "application/xml", text, strlen(text));
+}
+
 static void
 rest(struct exchange *ex)
 {
@@ -128,13 +192,22 @@ rest(struct exchange *ex)
 
 	if (!check_signed(ex, true) || !check_headers(ex, true) || !check_body(ex, data))
 		return;
-	if (data)
-		exchange_refuse(ex, 400, "ValidationException", "there is no session '%.100s'",
-				ex->operand);
-	else if (*ex->query)
+	if (*ex->query)
 		exchange_refuse(ex, 400, "ValidationException", "a query is not taken");
+	else if (data)
+		create_data_channel(ex);
 	else if (check_who(ex, &node))
 		create_control_channel(ex, node);
+}
+
+static void
+upgrade_node_data(struct exchange *ex)
+{
+	if (strcmp(ex->query, DATA_CHANNEL_NODE_QUERY) != 0 || ex->body.len)
+		exchange_refuse(ex, 400, "ValidationException",
+				"the query is " DATA_CHANNEL_NODE_QUERY ", and there is no body");
+	else if (check_node_side(ex) && check_session(ex))
+		wsend_accept(ex, &data_channel_ops[SIDE_NODE]);
 }
 
 static void
@@ -145,8 +218,7 @@ upgrade(struct exchange *ex)
 	if (!check_signed(ex, false) || !check_headers(ex, false))
 		return;
 	if (strcmp(ex->operation, "OpenControlChannel") != 0)
-		exchange_refuse(ex, 400, "ValidationException", "there is no session '%.100s'",
-				ex->operand);
+		upgrade_node_data(ex);
 	else if (strcmp(ex->query, "role=subscribe&stream=input") != 0 || ex->body.len)
 		exchange_refuse(ex, 400, "ValidationException",
 				"the query is role=subscribe&stream=input, and there is no body");
@@ -158,6 +230,14 @@ void
 ssmmessages_request(struct exchange *ex)
 {
 	rand_uuid4(ex->request_id);
+	/* Of the operator's client, the token is all that there is. */
+	if (strcmp(ex->operation, "OpenDataChannel") == 0 &&
+	    !exchange_header(ex, "authorization") &&
+	    strcmp(ex->query, DATA_CHANNEL_OPERATOR_QUERY) == 0) {
+		if (check_session(ex))
+			wsend_accept(ex, &data_channel_ops[SIDE_OPERATOR]);
+		return;
+	}
 	if (!dispatch_check_signature(ex))
 		return;
 	if (strcmp(ex->method, "POST") == 0)

@@ -19,6 +19,7 @@
 
 #define IN_MAX (1u << 20)
 #define OUT_MAX (16u << 20)
+#define OUT_LOW (256u << 10) /* less than that waits: drained */
 #define MAGIC "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 enum {
@@ -38,7 +39,7 @@ struct wsend {
 	const struct wsend_ops *ops;
 	void *arg;
 	struct sbuf in, out;
-	bool muted, dead;
+	bool muted, held, dead;
 	unsigned depth;
 };
 
@@ -50,7 +51,8 @@ static void
 update(struct wsend *w)
 {
 	events_watch_mask(w->sb->ev, w->watch,
-			  (w->muted ? 0 : EPOLLIN) | (w->out.len && !w->muted ? EPOLLOUT : 0));
+			  (w->muted || w->held ? 0 : EPOLLIN) |
+				  (w->out.len && !w->muted ? EPOLLOUT : 0));
 }
 
 static void
@@ -223,7 +225,37 @@ read_frame(struct wsend *w)
 		data[i] = (char)(data[i] ^ (char)p[head - 4 + i % 4]);
 	sbuf_consume(&w->in, head + len);
 	take_frame(w, op, data, len);
-	return !w->dead && !w->muted;
+	return !w->dead && !w->muted && !w->held;
+}
+
+size_t
+wsend_waiting(const struct wsend *w)
+{
+	return w->out.len;
+}
+
+void
+wsend_hold(struct wsend *w, bool hold)
+{
+	if (w->dead || w->held == hold)
+		return;
+	w->held = hold;
+	update(w);
+	w->depth++;
+	while (!w->held && !w->dead && read_frame(w))
+		;
+	leave(w);
+}
+
+/* The other side takes bytes again. */
+static void
+on_room(struct wsend *w)
+{
+	size_t before = w->out.len;
+
+	flush(w);
+	if (before > OUT_LOW && w->out.len <= OUT_LOW && w->ops->drained)
+		w->ops->drained(w->arg);
 }
 
 static void
@@ -235,8 +267,8 @@ on_io(void *arg, uint32_t revents)
 
 	w->depth++;
 	if (revents & EPOLLOUT)
-		flush(w);
-	if (revents & ~(uint32_t)EPOLLOUT && !w->muted) {
+		on_room(w);
+	if (revents & ~(uint32_t)EPOLLOUT && !w->muted && !w->held && !w->dead) {
 		n = recv(w->fd, block, sizeof(block), MSG_DONTWAIT);
 		if (n > 0 && sbuf_add(&w->in, block, (size_t)n) == 0) {
 			while (read_frame(w))
@@ -244,7 +276,7 @@ on_io(void *arg, uint32_t revents)
 		} else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
 			broken(w, 0, "the connection is gone");
 		}
-	} else if (w->muted && revents & (EPOLLHUP | EPOLLERR)) {
+	} else if (revents & (EPOLLHUP | EPOLLERR)) {
 		broken(w, 0, "the connection is gone");
 	}
 	leave(w);

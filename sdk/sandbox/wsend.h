@@ -18,12 +18,18 @@ struct wsend_ops {
 	void (*ping)(void *arg, const void *data, size_t len);
 	/* The other side is gone, or broke a rule. W is freed behind it. */
 	void (*closed)(void *arg, const char *why);
+	/* Little of what was to be sent waits any more; may be NULL. */
+	void (*drained)(void *arg);
 };
 
 /* Answer EX: with a refusal when it is no upgrade as RFC 6455 has it, else it becomes a WebSocket.
  */
 void wsend_accept(struct exchange *ex, const struct wsend_ops *ops);
 void wsend_message(struct wsend *w, bool text, const void *data, size_t len);
+/* Bytes that wait until the other side takes them. */
+size_t wsend_waiting(const struct wsend *w);
+/* Nothing is read for now, what was read waits; and read again, with callbacks at once. */
+void wsend_hold(struct wsend *w, bool hold);
 /* Nothing is read, answered or sent from now on: a path that swallows everything. */
 void wsend_mute(struct wsend *w);
 /* CODE 0: without a Close frame; RESET: by a TCP reset. No callback. */

@@ -4,7 +4,10 @@
 """usage: sandbox_session.py READY.json PROGRAM"""
 import json
 import os
+import socket
+import time
 import uuid
+from urllib.parse import urlsplit
 
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
@@ -14,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from fake_node import Node
 from sandbox_lib import IID, READY, Operator, ok, operator_credentials, same
-from sandbox_ws import Message, channel, ctl, write_message
+from sandbox_ws import Message, Socket, body_of, channel, ctl, rest, token, write_message
 
 PORT = "AWS-StartPortForwardingSession"
 CLOSED = ["MessageType", "MessageId", "DestinationId", "SessionId", "SchemaVersion", "CreatedDate"]
@@ -190,6 +193,297 @@ def test_bad_end(node):
         same(s.closed(), 1008, "agent_task_complete with %s closes with 1008" % what)
 
 
+# ---- data channels ----
+
+DATA = "/v1/data-channel/"
+
+
+def node_input(session, value, **more):
+    keys = {"MessageSchemaVersion": "1.0", "RequestId": str(uuid.uuid4()), "TokenValue": value,
+            "ClientInstanceId": IID, "ClientId": ""}
+    keys.update(more)
+    return json.dumps(keys, separators=(",", ":")).encode()
+
+
+def node_end(node, session, state="Connected"):
+    """The node's data channel, as the agent opens it."""
+    value = token(node, DATA + session, ClientId="")
+    end = Socket(node, DATA + session + "?role=publish_subscribe")
+    end.send(1, node_input(session, value))
+    if state:
+        end.send(2, session_state(session, state))
+    return end
+
+
+def session_state(session, state, **more):
+    keys = {"SchemaVersion": 1, "SessionState": state, "SessionId": session}
+    keys.update(more)
+    return write_message("agent_session_state", keys, flags=3)
+
+
+def operator_input(value, **more):
+    keys = {"MessageSchemaVersion": "1.0", "RequestId": str(uuid.uuid4()), "TokenValue": value,
+            "ClientId": str(uuid.uuid4()), "ClientVersion": "1.2.650.0"}
+    keys.update(more)
+    return json.dumps(keys).encode()
+
+
+def operator_end(answer):
+    """The operator's, as its client opens it: no signature, the token only."""
+    url = urlsplit(answer["StreamUrl"])
+    end = Socket(None, url.path + "?" + url.query)
+    end.send(1, operator_input(answer["TokenValue"]))
+    return end
+
+
+def wait_status(session, wanted):
+    state = {}
+    for _ in range(100):
+        state = ctl("session", session=session)
+        if state["status"] == wanted:
+            break
+        time.sleep(0.05)
+    return state
+
+
+def data(kind, sequence, payload, payload_type=1):
+    flags = 1 if kind == "output_stream_data" and sequence == 0 else 0
+    return write_message(kind, payload, flags=flags, sequence=sequence, payload_type=payload_type)
+
+
+def ack(m, kind="input_stream_data"):
+    return write_message("acknowledge", {
+        "AcknowledgedMessageType": kind, "AcknowledgedMessageId": str(m.id),
+        "AcknowledgedMessageSequenceNumber": 0, "IsSequentialMessage": True}, flags=3)
+
+
+class Ends:
+    """A session with both ends open; what is left of it is ended by the node."""
+
+    def __init__(self, aws, node, s, **more):
+        self.s = s
+        self.answer = aws.start_session(Target=IID, **more)
+        self.id = self.answer["SessionId"]
+        message(s)
+        self.operator = operator_end(self.answer)
+        self.node = node_end(node, self.id)
+        state = wait_status(self.id, "Connected")
+        assert state["status"] == "Connected", state
+
+    def done(self):
+        complete(self.s, self.id)
+        while message(self.s).kind != "agent_task_acknowledge":
+            pass
+
+
+def test_rest(aws, node, s):
+    session = aws.start_session(Target=IID)["SessionId"]
+    message(s)
+    path = DATA + session
+    for what, where, body in (
+            ("a strange session", DATA + "op-1", body_of(ClientId="")),
+            ("a query", path + "?a=b", body_of(ClientId="")),
+            ("no ClientId", path, body_of()), ("a ClientId", path, body_of(ClientId="x"))):
+        status, text = rest(node, where, body)
+        ok(status == 400 and text.startswith("<"), "CreateDataChannel: %s is refused in XML" % what,
+           status, text)
+    same(rest(node, path, body_of(ClientId=""))[0], 201, "CreateDataChannel is answered with 201")
+    for what, arguments, wanted in (
+            ("without signature", (None, path + "?role=publish_subscribe"), 400),
+            ("with the operator's query, signed", (node, path + "?role=publish_subscribe&cell-number=sandbox"), 400),
+            ("of a strange session", (node, DATA + "op-1?role=publish_subscribe"), 400),
+            ("of a strange session, unsigned",
+             (None, DATA + "op-1?role=publish_subscribe&cell-number=sandbox"), 400)):
+        same(Socket(*arguments).status, wanted, "an upgrade %s is refused" % what)
+    for what, more in (("another instance", {"ClientInstanceId": "i-00000000000000001"}),
+                       ("a ClientId", {"ClientId": "x"}), ("one more key", {"More": ""}),
+                       ("a wrong token", {"TokenValue": "x"})):
+        end = Socket(node, path + "?role=publish_subscribe")
+        end.send(1, node_input(session, token(node, path, ClientId=""), **more))
+        same(end.closed(), 1008, "the node's first message with %s closes with 1008" % what)
+    for what, more in (("a wrong token", {"TokenValue": "x"}), ("no client", {"ClientId": ""})):
+        end = Socket(None, path + "?role=publish_subscribe&cell-number=sandbox")
+        end.send(1, operator_input(aws.resume_session(SessionId=session)["TokenValue"], **more))
+        same(end.closed(), 1008, "the operator's with %s closes with 1008" % what)
+    aws.terminate_session(SessionId=session)
+    same(message(s).kind, "channel_closed", "the node is told of the end")
+    status, text = rest(node, path, body_of(ClientId=""))
+    ok(status == 400 and "Session is already terminated" in text,
+       "CreateDataChannel of an ended session: Session is already terminated", text)
+    complete(s, session)
+    message(s)
+
+
+def test_frames(aws, operator, node, s):
+    ends = Ends(aws, node, s)
+    same(described(operator, "Active", ends.id)["Status"], "Connected", "both ends open: Connected")
+    frames = [data("output_stream_data", 0, b"$ "), data("output_stream_data", 1, bytes(range(256)), 11)]
+    for frame in frames:
+        ends.node.send(2, frame)
+    same([ends.operator.frame()[1] for _ in frames], frames, "node to operator: the bytes as they were")
+    frames = [data("input_stream_data", 0, b"ls\r"), data("input_stream_data", 1, {"cols": 80}, 3),
+              b"what no client sends"]
+    for frame in frames:
+        ends.operator.send(2, frame)
+    same([ends.node.frame()[1] for _ in frames], frames, "operator to node: even what is no message")
+    got = Message(frames[0])
+    ends.node.send(2, ack(got))
+    same(ends.operator.frame()[1][4:15], b"acknowledge", "acknowledgements, too")
+    for end in (ends.node, ends.operator):
+        end.send(9, b"keepalive")
+        same(end.frame(), (10, b"keepalive"), "a ping is answered")
+    state = ctl("session", session=ends.id)
+    same([(state[x]["frames"], state[x]["pings"]) for x in ("node", "operator")], [(3, 1), (3, 1)],
+         "all is counted")
+    lines = [x for x in ctl("journal") if x.get("path") == DATA + ends.id and "bytes" in x]
+    same([(x["direction"], x["operation"], x["bytes"]) for x in lines if "ls" not in str(x.get("request"))][:2],
+         [("in", "agent_session_state", lines[0]["bytes"]), ("in", "output_stream_data", 2)],
+         "the journal has them, without the bytes")
+    many = [data("output_stream_data", n, os.urandom(1024)) for n in range(2, 302)]
+    for frame in many:
+        ends.node.send(2, frame)
+    same([ends.operator.frame()[1] for _ in many], many, "300 frames keep their order")
+    ends.node.send(2, session_state(ends.id, "Terminating"))
+    same(wait_status(ends.id, "Terminating")["status"], "Terminating", "the node says Terminating")
+    complete(s, ends.id, output="it is over")
+    closed = Message(ends.operator.frame()[1])
+    same((closed.kind, list(closed.json), closed.json["Output"]),
+         ("channel_closed", CLOSED + ["Output"], "it is over"), "the operator gets the output")
+    same((ends.operator.closed(), ends.node.closed()), (1000, 1000), "and both channels are closed")
+    same(message(s).kind, "agent_task_acknowledge", "and the node its acknowledgement")
+
+
+def test_terminate(aws, node, s):
+    ends = Ends(aws, node, s)
+    aws.terminate_session(SessionId=ends.id)
+    same([message(s).kind, Message(ends.node.frame()[1]).kind, Message(ends.operator.frame()[1]).kind],
+         ["channel_closed"] * 3, "terminate-session: channel_closed on all three channels")
+    ends.done()
+    same(ctl("session", session=ends.id)["status"], "Terminated", "the node's answer ends it")
+
+
+def test_away(aws, operator, node, s):
+    ends = Ends(aws, node, s)
+    ends.operator.sock.close()
+    same(Message(ends.node.frame()[1]).kind, "pause_publication", "the operator is away: pause_publication")
+    same(described(operator, "Active", ends.id)["Status"], "Disconnected", "the session is Disconnected")
+    ends.node.send(2, data("output_stream_data", 0, b"lost"))
+    ends.operator = operator_end(aws.resume_session(SessionId=ends.id))
+    same(Message(ends.node.frame()[1]).kind, "start_publication", "it is back: start_publication")
+    frame = data("output_stream_data", 1, b"there")
+    ends.node.send(2, frame)
+    same(ends.operator.frame()[1], frame, "what came while it was away is lost")
+    second = operator_end(aws.resume_session(SessionId=ends.id))
+    same(ends.operator.closed(), 1000, "a second channel of the operator displaces the first")
+    again = node_end(node, ends.id, None)
+    same(ends.node.closed(), 1000, "and one of the node the node's")
+    frame = data("input_stream_data", 0, b"x")
+    second.send(2, frame)
+    same(again.frame()[1], frame, "which go on with the session")
+    ctl("session", session=ends.id, do="cut", side="node")
+    try:
+        again.frame()
+        ok(False, "the control socket cuts a channel")
+    except (EOFError, ConnectionError):
+        ok(True, "the control socket cuts a channel")
+    same(wait_status(ends.id, "Disconnected")["status"], "Disconnected", "without the node: Disconnected")
+    third = node_end(node, ends.id, None)
+    same(wait_status(ends.id, "Connected")["status"], "Connected", "with it: Connected")
+    ctl("session", session=ends.id, do="send", side="node", type="pause_publication")
+    same(Message(third.frame()[1]).kind, "pause_publication", "any message by the control socket")
+    ends.done()
+
+
+def test_checked(aws, node, s):
+    def closes(what, frame, op=2):
+        ends = Ends(aws, node, s)
+        ends.node.send(op, frame if isinstance(frame, bytes) else frame(ends.id))
+        same(ends.node.closed(), 1008, "node: %s closes with 1008" % what)
+        ends.done()
+    closes("no SYN at 0", write_message("output_stream_data", b"x", payload_type=1))
+    closes("SYN at 1", write_message("output_stream_data", b"x", flags=1, sequence=1, payload_type=1))
+    closes("payload type 13", data("output_stream_data", 0, b"x", 13))
+    closes("payload type 0", data("output_stream_data", 0, b"x", 0))
+    closes("an empty payload", data("output_stream_data", 0, b""))
+    closes("a wrong digest", write_message("output_stream_data", b"x", flags=1, payload_type=1, digest=b"x" * 32))
+    closes("a message of the operator", data("input_stream_data", 0, b"x"))
+    closes("an acknowledgement without flags", write_message("acknowledge", {}))
+    closes("one with strange members", write_message("acknowledge", {"a": 1}, flags=3))
+    closes("a state Resting", lambda x: session_state(x, "Resting"))
+    closes("the state of another session", lambda x: session_state("op-1", "Connected"))
+    closes("a frame that is too short", b"x" * 119)
+    closes("a text message", b"{}", 1)
+    closes("a ping that is not keepalive", b"ping", 9)
+
+
+def test_faults(aws, node, s):
+    kinds = (("drop", [1, 2]), ("duplicate", [0, 0, 1, 2]), ("reorder", [1, 0, 2]), ("corrupt", [None, 1, 2]),
+             ("delay", [1, 2, 0]))
+    for way, sender, taker, kind in (("out", "operator", "node", "input_stream_data"),
+                                     ("in", "node", "operator", "output_stream_data")):
+        for fault, wanted in kinds:
+            ends = Ends(aws, node, s)
+            more = {"delay_ms": 400} if fault == "delay" else {}
+            ctl("fault", service="ssmmessages", operation="%s:%s" % (way, kind), kind=fault, count=1, **more)
+            frames = [data(kind, n, b"%d" % n) for n in range(3)]
+            for frame in frames:
+                getattr(ends, sender).send(2, frame)
+            got = [getattr(ends, taker).frame()[1] for _ in wanted]
+            same([frames.index(x) if x in frames else None for x in got], wanted, "%s %s" % (way, fault))
+            ctl("clear-faults")
+            ends.done()
+
+
+def test_slow_operator(aws, node, s):
+    """Who does not read holds up who sends; nothing is lost or kept without limit."""
+    ends = Ends(aws, node, s)
+    frames = [data("output_stream_data", n, bytes([n % 256]) * 16384) for n in range(1600)]
+    ends.node.sock.settimeout(1)
+    sent = 0
+    try:
+        while sent < len(frames):
+            ends.node.send(2, frames[sent])
+            sent += 1
+    except socket.timeout:
+        pass
+    ok(sent < len(frames), "a node whose operator does not read is held up", sent)
+    # What was cut short in the middle is not known: only whole frames are counted on.
+    got = [ends.operator.frame()[1] for _ in range(sent)]
+    ok(got == frames[:sent], "and all of it comes when it reads again", len(got), sent)
+    ends.done()
+
+
+def test_limits(aws, node, operator, s):
+    ctl("set", minute_ms=300)
+    name = "Sandbox-Short"
+    operator.ask("CreateDocument", Name=name, DocumentType="Session", Content=json.dumps({
+        "schemaVersion": "1.0", "sessionType": "Standard_Stream",
+        "inputs": {"idleSessionTimeout": "4", "maxSessionDuration": "8"}}))
+    began = time.monotonic()
+    ends = Ends(aws, node, s, DocumentName=name)
+    closed = Message(ends.operator.frame()[1])
+    ok(closed.kind == "channel_closed" and time.monotonic() - began < 2.4, "idleSessionTimeout ends it",
+       closed.payload, time.monotonic() - began)
+    same(message(s).kind, "channel_closed", "the node is told")
+    ends.done()
+    began = time.monotonic()
+    ends = Ends(aws, node, s, DocumentName=name)
+    same(described(operator, "Active", ends.id)["MaxSessionDuration"], "8", "it has a longest duration")
+    ends.operator.sock.settimeout(0.2)
+    n, closed = 0, None
+    while not closed and n < 60:
+        ends.operator.send(2, data("input_stream_data", n, b"x"))
+        n += 1
+        try:
+            closed = Message(ends.operator.frame()[1])
+        except socket.timeout:
+            pass
+    ok(closed and closed.kind == "channel_closed" and time.monotonic() - began >= 2.3,
+       "maxSessionDuration ends one that is busy", time.monotonic() - began)
+    ends.done()
+    ctl("set", minute_ms=60000)
+
+
 def main():
     node, aws = Node(READY), client()
     operator = Operator(READY, operator_credentials())
@@ -203,6 +497,14 @@ def main():
     test_failure(aws, operator, s)
     test_documents(aws, s)
     test_lists(operator, aws, s)
+    test_rest(aws, node, s)
+    test_frames(aws, operator, node, s)
+    test_terminate(aws, node, s)
+    test_away(aws, operator, node, s)
+    test_checked(aws, node, s)
+    test_faults(aws, node, s)
+    test_slow_operator(aws, node, s)
+    test_limits(aws, node, operator, s)
     test_bad_end(node)
 
 

@@ -57,8 +57,8 @@ def body_of(**more):
     return json.dumps(keys, separators=(",", ":")).encode()
 
 
-def token(node):
-    status, text = rest(node, CONTROL, body_of())
+def token(node, path=CONTROL, **more):
+    status, text = rest(node, path, body_of(**more))
     assert status == 201, text
     root = xml.etree.ElementTree.fromstring(text)
     return next(e.text for e in root if e.tag.endswith("TokenValue"))
@@ -66,10 +66,11 @@ def token(node):
 
 class Socket:
     def __init__(self, node, path=CONTROL + QUERY, headers=None, drop=None):
+        """NODE None: not signed."""
         self.sock = socket.create_connection(("127.0.0.1", READY["port"]))
         self.sock.settimeout(20)
         key = base64.b64encode(os.urandom(16)).decode()
-        all_headers = signed(node, "GET", path)
+        all_headers = signed(node, "GET", path) if node else {}
         all_headers.update({"Host": "127.0.0.1:%d" % READY["port"], "Upgrade": "websocket",
                             "Connection": "Upgrade", "Sec-WebSocket-Key": key,
                             "Sec-WebSocket-Version": "13"})
@@ -131,12 +132,14 @@ class Socket:
             return 0
 
 
-def write_message(kind, payload, message_id=None, flags=0, digest=None, schema=1):
+def write_message(kind, payload, message_id=None, flags=0, digest=None, schema=1, sequence=0,
+                  payload_type=0):
     data = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
     raw = (message_id or uuid.uuid4()).bytes
     return (struct.pack(">I", 116) + kind.encode().ljust(32) + struct.pack(">IQQQ", schema,
-            int(time.time() * 1000), 0, flags) + raw[8:] + raw[:8] +
-            (digest or hashlib.sha256(data).digest()) + struct.pack(">II", 0, len(data)) + data)
+            int(time.time() * 1000), sequence, flags) + raw[8:] + raw[:8] +
+            (digest or hashlib.sha256(data).digest()) +
+            struct.pack(">II", payload_type, len(data)) + data)
 
 
 class Message:
@@ -148,7 +151,10 @@ class Message:
         self.payload = data[120:]
         assert struct.unpack(">I", data[116:120])[0] == len(self.payload)
         self.whole = hashlib.sha256(self.payload).digest() == data[80:112]
-        self.json = json.loads(self.payload) if self.whole else None
+        try:
+            self.json = json.loads(self.payload) if self.whole else None
+        except ValueError:  # bytes of a stream
+            self.json = None
 
 
 def open_input(value, **more):
