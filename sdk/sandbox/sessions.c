@@ -108,6 +108,8 @@ tell_operator(struct session *s, const char *output)
 static void
 finish(struct session *s, enum session_status status, const char *output)
 {
+	size_t len = strlen(output);
+
 	if (session_is_over(s))
 		return;
 	timer_cancel(s->sb->ev, &s->grace);
@@ -117,7 +119,9 @@ finish(struct session *s, enum session_status status, const char *output)
 	s->end_ms = sandbox_now_ms(s->sb);
 	s->tokens[SIDE_NODE][0] = s->tokens[SIDE_OPERATOR][0] = '\0';
 	if (*output)
-		s->details = xstrndup(output, text_utf8_floor(output, strlen(output), DETAILS_MAX));
+		s->details = xstrndup(output,
+				      text_utf8_floor(output, len,
+						      len < DETAILS_MAX ? len : DETAILS_MAX));
 	tell_operator(s, output);
 	data_channels_close(s, 1000, "the session is over");
 }

@@ -140,6 +140,11 @@ def test_failure(aws, operator, s):
     same((seen["Status"], seen["Details"], seen["OutputUrl"]),
          ("Failed", "no terminal", {"S3OutputUrl": "https://s3.%s.amazonaws.com/b/k" % READY["region"]}),
          "a session that failed")
+    session = aws.start_session(Target=IID)["SessionId"]
+    message(s)
+    complete(s, session, "Failed", "\u00e9" * 1300)
+    message(s)
+    same(described(operator, "History", session)["Details"], "\u00e9" * 512, "a long output is cut")
     complete(s, "op-1")
     same(message(s).kind, "agent_task_acknowledge", "the end of an unknown session, too, is acknowledged")
 
