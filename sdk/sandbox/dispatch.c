@@ -20,6 +20,7 @@ static const struct {
 } targets[] = {
 	{ "EC2WindowsMessageDeliveryService.", "ec2messages" },
 	{ "AmazonSSM.", "ssm" },
+	{ "TrentService.", "kms" },
 };
 
 static void
@@ -141,6 +142,8 @@ find_operation(const struct exchange *ex)
 
 	if (strcmp(ex->service, "ec2messages") == 0)
 		return find_in(ec2messages_operations, ex->operation);
+	if (strcmp(ex->service, "kms") == 0)
+		return find_in(kms_operations, ex->operation);
 	for (size_t i = 0; !op && i < NELEMS(ssm); i++)
 		op = find_in(ssm[i], ex->operation);
 	return op;

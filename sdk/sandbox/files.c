@@ -151,8 +151,10 @@ write_agent_conf(struct sandbox *sb, struct err *e)
 	autosbuf struct sbuf b = SBUF_INIT(FILE_MAX);
 	autofree char *url = endpoint(sb);
 
-	sbuf_addf(&b, "# Endpoints of the sandbox.\n[Mds]\nEndpoint = %s\n\n[Ssm]\nEndpoint = %s\n",
-		  url, url);
+	sbuf_addf(&b,
+		  "# Endpoints of the sandbox.\n[Mds]\nEndpoint = %s\n\n[Ssm]\nEndpoint = %s\n\n"
+		  "[Mgs]\nEndpoint = %s\n\n[Kms]\nEndpoint = %s\n",
+		  url, url, url, url);
 	return write_file(sb, "agent.conf", &b, 0600, e);
 }
 

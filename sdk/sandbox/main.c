@@ -22,6 +22,7 @@
 #include "sdk/sandbox/faults.h"
 #include "sdk/sandbox/files.h"
 #include "sdk/sandbox/journal.h"
+#include "sdk/sandbox/kms.h"
 #include "sdk/sandbox/options.h"
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/server.h"
@@ -105,6 +106,7 @@ make_parts(struct sandbox *sb, const struct options *o)
 	sb->faults = faults_new();
 	sb->store = store_new();
 	sb->imds_tokens = map_new(free);
+	sb->data_keys = map_new(kms_data_key_free);
 	sb->parameters = parameters_new();
 	sb->tags = tags_new();
 	issue_keys(sb);
@@ -189,6 +191,7 @@ done(struct sandbox *sb)
 	sb->faults = faults_free(sb->faults);
 	sb->keys = keys_free(sb->keys);
 	map_free(sb->imds_tokens);
+	map_free(sb->data_keys);
 	sb->parameters = parameters_free(sb->parameters);
 	sb->tags = tags_free(sb->tags);
 	secret_free(sb->set.ecs_token);

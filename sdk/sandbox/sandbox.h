@@ -72,6 +72,7 @@ struct sandbox {
 	struct documents *documents;
 	struct store *store;
 	struct map *imds_tokens; /* token -> struct holding its end */
+	struct map *data_keys;	 /* kms.c: ciphertext -> struct data_key, owned */
 	struct parameters *parameters;
 	struct tags *tags;
 	struct state *state; /* NULL: nothing is kept */

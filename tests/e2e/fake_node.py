@@ -61,7 +61,8 @@ class Node:
         return Credentials(doc["AccessKeyId"], doc["SecretAccessKey"], doc["Token"])
 
     def call(self, service, operation, body, credentials=None, headers=None, mangle=None):
-        prefix = {"ssm": "AmazonSSM", "ec2messages": "EC2WindowsMessageDeliveryService"}[service]
+        prefix = {"ssm": "AmazonSSM", "kms": "TrentService",
+                  "ec2messages": "EC2WindowsMessageDeliveryService"}[service]
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         all_headers = {"Content-Type": "application/x-amz-json-1.1",
                        "X-Amz-Target": "%s.%s" % (prefix, operation)}

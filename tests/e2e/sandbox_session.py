@@ -2,6 +2,7 @@
 # The sandbox's sessions: the operator by botocore, the node by a client of its own. Prints TAP
 # lines without a plan.
 """usage: sandbox_session.py READY.json PROGRAM"""
+import base64
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from fake_node import Node
+from fake_node import Node, Refused
 from sandbox_lib import IID, READY, Operator, ok, operator_credentials, same
 from sandbox_ws import Message, Socket, body_of, channel, ctl, rest, token, write_message
 
@@ -23,10 +24,10 @@ PORT = "AWS-StartPortForwardingSession"
 CLOSED = ["MessageType", "MessageId", "DestinationId", "SessionId", "SchemaVersion", "CreatedDate"]
 
 
-def client():
+def client(service="ssm"):
     credentials = operator_credentials()
     return botocore.session.Session().create_client(
-        "ssm", region_name=READY["region"], endpoint_url=READY["endpoint"],
+        service, region_name=READY["region"], endpoint_url=READY["endpoint"],
         aws_access_key_id=credentials.access_key, aws_secret_access_key=credentials.secret_key,
         config=Config(retries={"max_attempts": 0}))
 
@@ -489,6 +490,54 @@ def test_limits(aws, node, operator, s):
     ctl("set", minute_ms=60000)
 
 
+# ---- keys ----
+
+
+def test_keys(node):
+    kms = client("kms")
+    context = {"aws:ssm:SessionId": "op-1", "aws:ssm:TargetId": IID}
+    made = kms.generate_data_key(KeyId="alias/sessions", NumberOfBytes=64, EncryptionContext=context)
+    arn = made["KeyId"]
+    ok(arn.startswith("arn:aws:kms:") and arn.endswith(":alias/sessions"), "an alias is named by its ARN", arn)
+
+    def decrypt(**more):
+        body = {"CiphertextBlob": base64.b64encode(made["CiphertextBlob"]).decode(), "KeyId": arn,
+                "EncryptionContext": dict(reversed(context.items()))}
+        body.update(more)
+        return node.call("kms", "Decrypt", {k: v for k, v in body.items() if v is not None})
+
+    def fails(what, code, **more):
+        try:
+            answer = decrypt(**more)
+        except Refused as error:
+            ok(error.code == code, "kms, %s: %s" % (what, code), str(error))
+            return
+        ok(False, "kms, %s: %s" % (what, code), answer)
+
+    answer = decrypt()
+    same((base64.b64decode(answer["Plaintext"]), len(made["Plaintext"]), answer["KeyId"]),
+         (made["Plaintext"], 64, arn), "the node decrypts what the operator was given")
+    same(decrypt(KeyId=None)["Plaintext"], answer["Plaintext"], "KeyId may be left out")
+    fails("another context", "InvalidCiphertextException",
+          EncryptionContext=dict(context, **{"aws:ssm:RandomChallenge": "x"}))
+    fails("no context", "InvalidCiphertextException", EncryptionContext=None)
+    fails("another key", "IncorrectKeyException", KeyId="alias/other")
+    fails("no ciphertext of ours", "InvalidCiphertextException", CiphertextBlob="AAAA")
+    fails("a key of another account", "NotFoundException", KeyId="arn:aws:kms:eu-west-1:000000000000:key/x")
+    fails("a member that there is not", "ValidationException", Recipient="x")
+    refused("neither size nor kind", "ValidationException", kms.generate_data_key, KeyId="alias/x")
+    refused("size and kind", "ValidationException", kms.generate_data_key, KeyId="alias/x",
+            NumberOfBytes=32, KeySpec="AES_256")
+    same(len(kms.generate_data_key(KeyId="1234abcd", KeySpec="AES_128")["Plaintext"]), 16, "AES_128")
+    same(kms.decrypt(CiphertextBlob=made["CiphertextBlob"], EncryptionContext=context)["Plaintext"],
+         made["Plaintext"], "the operator may, too")
+    try:
+        node.call("kms", "GenerateDataKey", {"KeyId": "alias/x", "NumberOfBytes": 64})
+        ok(False, "the node makes no keys")
+    except Refused as error:
+        same(error.code, "AccessDeniedException", "the node makes no keys")
+
+
 def main():
     node, aws = Node(READY), client()
     operator = Operator(READY, operator_credentials())
@@ -511,6 +560,7 @@ def main():
     test_slow_operator(aws, node, s)
     test_limits(aws, node, operator, s)
     test_bad_end(node)
+    test_keys(node)
 
 
 main()
