@@ -420,12 +420,11 @@ END_TEST
 /* One that answered the cancel in part and then died: what it did not say is said for it. */
 START_TEST(test_cancel_crash)
 {
-	command(1, "cancel reply:part stored crash");
-	until_running(1);
-	until_sent(1, 'r', 1);
+	command(1, "reply:begun cancel reply:part stored crash");
+	until_sent(1, 'r', 2);
 	cancel(2, 1);
 	until_idle();
-	ck_assert_uint_eq(count(1, 'r'), 3);
+	ck_assert_uint_eq(count(1, 'r'), 4);
 	ck_assert(says(last_reply(1), "\"notice\":\"Cancelled\""));
 }
 END_TEST
