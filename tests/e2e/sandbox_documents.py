@@ -199,7 +199,8 @@ def test_lists(operator):
     same(listed(operator, Filters=[{"Key": "Owner", "Values": ["Self"]}]), own, "one's own")
     ok("AWS-RunShellScript" in listed(operator, Filters=[{"Key": "Owner", "Values": ["Amazon"]}]),
        "the sandbox's")
-    same(listed(operator, DocumentFilterList=[{"key": "DocumentType", "value": "Session"}]),
+    same(listed(operator, DocumentFilterList=[{"key": "DocumentType", "value": "Session"},
+                                              {"key": "Owner", "value": "Self"}]),
          ["Talk"], "by type")
     same(listed(operator, Filters=[{"Key": "Name", "Values": ["La", "Ya"]}]), ["Largest", "Yaml"],
          "by the beginning of the name")
