@@ -331,13 +331,16 @@ route(struct data_end *from, const struct agentmsg *m, const char *wrong, const 
 	if (!stays && !s->ends[!from->side])
 		problem = "nobody is at the other end";
 	note(s, direction, m->type, hit.kind ? faults_kind_name(hit.kind) : NULL, problem, m);
-	if (hit.kind == FAULT_CLOSE || hit.kind == FAULT_RESET)
-		end_close(from, hit.kind == FAULT_CLOSE ? 1001 : 0, "fault",
-			  hit.kind == FAULT_RESET);
-	else if (stays && hit.kind != FAULT_DROP)
+	/* Faults are what the node is tried with: it is its channel that goes. */
+	if (hit.kind == FAULT_CLOSE || hit.kind == FAULT_RESET) {
+		if (s->ends[SIDE_NODE])
+			end_close(s->ends[SIDE_NODE], hit.kind == FAULT_CLOSE ? 1001 : 0, "fault",
+				  hit.kind == FAULT_RESET);
+	} else if (stays && hit.kind != FAULT_DROP) {
 		take_state(s, m);
-	else if (!stays && s->ends[!from->side])
+	} else if (!stays && s->ends[!from->side]) {
 		forward(from, data, len, &hit);
+	}
 }
 
 static void

@@ -6,6 +6,9 @@ import base64
 import json
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 import time
 import uuid
 from urllib.parse import urlsplit
@@ -440,6 +443,22 @@ def test_faults(aws, node, s):
             ends.done()
 
 
+def test_lost_channel(aws, node, s):
+    for way, sender, kind in (("out", "operator", "input_stream_data"), ("in", "node", "output_stream_data")):
+        for fault, code in (("close", 1001), ("reset", 0)):
+            ends = Ends(aws, node, s)
+            ctl("fault", service="ssmmessages", operation="%s:%s" % (way, kind), kind=fault, count=1)
+            getattr(ends, sender).send(2, data(kind, 0, b"x"))
+            same(ends.node.closed(), code, "%s %s: the node's channel is lost" % (way, fault))
+            again = node_end(node, ends.id, None)
+            wait_status(ends.id, "Connected")
+            frame = data("input_stream_data", 0, b"x")
+            ends.operator.send(2, frame)
+            same(again.frame()[1], frame, "and the next one goes on with the operator's")
+            ctl("clear-faults")
+            ends.done()
+
+
 def test_slow_operator(aws, node, s):
     """Who does not read holds up who sends; nothing is lost or kept without limit."""
     ends = Ends(aws, node, s)
@@ -488,6 +507,50 @@ def test_limits(aws, node, operator, s):
        "maxSessionDuration ends one that is busy", time.monotonic() - began)
     ends.done()
     ctl("set", minute_ms=60000)
+
+
+# ---- the aws command line ----
+
+
+def test_command_line(node, s):
+    """aws ssm start-session with a client of ours in the place of its plugin."""
+    with tempfile.TemporaryDirectory() as folder:
+        plugin = os.path.join(folder, "session-manager-plugin")
+        with open(plugin, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\nexec /usr/bin/python3 '%s/session_client.py' '%s' '%s' \"$@\"\n" % (
+                sys.path[0], sys.argv[1], sys.argv[2]))
+        os.chmod(plugin, 0o755)
+        aws = subprocess.Popen(
+            [READY["root"] + "/bin/aws", "ssm", "start-session", "--target", IID,
+             "--document-name", "AWS-StartNonInteractiveCommand", "--parameters", "command=cat"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=dict(os.environ, PATH=folder + ":" + os.environ["PATH"]))
+        s.sock.settimeout(60)  # it takes its time to begin
+        start = message(s)
+        session = start.json["taskId"]
+        end = node_end(node, session)
+        wait_status(session, "Connected")
+        end.send(2, data("output_stream_data", 0, {
+            "AgentVersion": "3.3.0.0", "RequestedClientActions": [
+                {"ActionType": "SessionType", "ActionParameters": {
+                    "SessionType": "NonInteractiveCommands", "Properties": None}}]}, 5))
+        got = [Message(end.frame()[1]) for _ in range(2)]
+        answer = next(m.json for m in got if m.kind == "input_stream_data")
+        same(answer["ProcessedClientActions"][0]["ActionStatus"], 1, "aws: the handshake is answered")
+        end.send(2, data("output_stream_data", 1, {"HandshakeTimeToComplete": 1, "CustomerMessage": ""}, 7))
+        Message(end.frame()[1])
+        aws.stdin.write(b"to the node\n")
+        aws.stdin.flush()
+        typed = Message(end.frame()[1])
+        same(typed.payload, b"to the node\n", "aws: what is typed comes to the node")
+        end.send(2, ack(typed))
+        end.send(2, data("output_stream_data", 2, b"to the operator\n"))
+        Message(end.frame()[1])
+        complete(s, session, output="done")
+        message(s)
+        out, err = aws.communicate(timeout=60)
+        ok(aws.returncode == 0 and b"to the operator\n" in out and b" : done" in out,
+           "aws: and back, to its end", aws.returncode, out, err)
 
 
 # ---- keys ----
@@ -557,8 +620,10 @@ def main():
     test_away(aws, operator, node, s)
     test_checked(aws, node, s)
     test_faults(aws, node, s)
+    test_lost_channel(aws, node, s)
     test_slow_operator(aws, node, s)
     test_limits(aws, node, operator, s)
+    test_command_line(node, s)
     test_bad_end(node)
     test_keys(node)
 
