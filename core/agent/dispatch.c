@@ -84,6 +84,13 @@ is_known(const struct dispatch *d, const char *id)
 	return jobstore_seen(d->jobs->store, id) || (j && j->state != JOB_FORETOLD);
 }
 
+/* An operator who waits is better told. */
+static bool
+may_not_wait(const struct dispatch *d, const struct envelope *env)
+{
+	return strcmp(env->topic, SESSION_TOPIC) == 0 || jobs_queue_full(d->jobs);
+}
+
 static void
 take_job(struct dispatch *d, const struct envelope *env, const char *id)
 {
@@ -95,9 +102,9 @@ take_job(struct dispatch *d, const struct envelope *env, const char *id)
 			tell_known(d, env);
 		return;
 	}
-	if (!j && !env->unusable && !jobs_slot_free(d->jobs) && jobs_queue_full(d->jobs)) {
-		log_warn("dispatch", "%zu commands wait: further ones are left at the service",
-			 d->jobs->queued);
+	if (!j && !env->unusable && !jobs_slot_free(d->jobs, env->topic) && may_not_wait(d, env)) {
+		log_warn("dispatch", "%zu jobs wait: message '%s' is left at the service",
+			 d->jobs->queued, env->message_id);
 		jobs_delivery_end(pending_of(d, env), -EAGAIN);
 		return;
 	}

@@ -116,7 +116,7 @@ job_over(struct job *j, const char *why)
 
 	log_info("jobs", "job '%s' is over after %lld ms%s%s", j->id,
 		 (long long)(clock_wall_ms() - j->started_ms), why ? ": " : "", why ? why : "");
-	js->running--;
+	jobs_count(js, j->topic, -1);
 	/* Also what the plugin did not say any more may go out now. */
 	if (j->outbox)
 		outbox_pause(j->outbox, OUTBOX_RUN);
@@ -296,7 +296,8 @@ start_or_wait(struct job *j, json_t *record)
 
 	job_enqueue(j);
 	j->message = json_incref(record);
-	if (jobs_slot_free(js) && js->queue.next == &j->queue_link && !jobs_is_held(j))
+	if (jobs_slot_free(js, j->topic) && !jobs_is_held(j) &&
+	    (js->queue.next == &j->queue_link || strcmp(j->topic, SESSION_TOPIC) == 0))
 		job_start(j);
 	else
 		jobs_sync_soon(js, SOON_NOW);
@@ -438,7 +439,7 @@ job_start(struct job *j)
 	j->state = JOB_ACTIVE;
 	j->started_ms = clock_wall_ms();
 	if (!is_stale(j, &e) && !job_goes_round(j, &e) && start_worker(j, &e) == 0) {
-		j->jobs->running++;
+		jobs_count(j->jobs, j->topic, 1);
 		return;
 	}
 	if (try_later(j, e.code))

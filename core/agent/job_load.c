@@ -156,7 +156,7 @@ take_up_hosts(struct job *j, struct replay *r)
 	}
 	worker_adopt_all(j, &r->pasts);
 	if (j->worker)
-		j->jobs->running++;
+		jobs_count(j->jobs, j->topic, 1);
 }
 
 static void

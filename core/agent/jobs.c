@@ -174,11 +174,28 @@ jobs_find(const struct jobs *js, const char *id)
 	return map_get(js->by_id, id);
 }
 
-bool
-jobs_slot_free(const struct jobs *js)
+static bool
+is_session(const char *topic)
 {
+	return topic && strcmp(topic, SESSION_TOPIC) == 0;
+}
+
+bool
+jobs_slot_free(const struct jobs *js, const char *topic)
+{
+	int64_t running = (int64_t)(is_session(topic) ? js->sessions : js->running);
+
 	return !reboot_due(js->reboot) &&
-		(int64_t)js->running < conf_int(js->conf, "Mds.CommandWorkersLimit");
+		running < conf_int(js->conf, is_session(topic) ? "Mgs.SessionWorkersLimit"
+							       : "Mds.CommandWorkersLimit");
+}
+
+void
+jobs_count(struct jobs *js, const char *topic, int more)
+{
+	size_t *n = is_session(topic) ? &js->sessions : &js->running;
+
+	*n += (size_t)more;
 }
 
 bool
@@ -225,6 +242,8 @@ first_free(const struct jobs *js)
 		struct job *j = list_entry(it, struct job, queue_link);
 		const struct feature *f = serial_feature(j);
 
+		if (!jobs_slot_free(js, j->topic))
+			continue;
 		if (!f || (f != busy && !feature_runs(js, f)))
 			return j;
 		busy = f;
@@ -236,7 +255,7 @@ first_free(const struct jobs *js)
 static struct job *
 first_startable(const struct jobs *js)
 {
-	struct job *j = js->short_of || !jobs_slot_free(js) ? NULL : first_free(js);
+	struct job *j = js->short_of ? NULL : first_free(js);
 
 	return j && list_empty(&j->commits) ? j : NULL;
 }
@@ -258,7 +277,7 @@ jobs_start_queued(struct jobs *js)
 {
 	struct plugins_wait *w;
 
-	reboot_running(js->reboot, js->running);
+	reboot_running(js->reboot, js->running + js->sessions);
 	if (js->waiting || !first_startable(js))
 		return;
 	js->waiting = true;
@@ -538,8 +557,8 @@ jobs_recover(struct jobs *js)
 		taken += job_load(js, ids[i]);
 	sort_queue(js);
 	if (taken > 0)
-		log_info("jobs", "taken up: %zu running, %zu queued, %zu in all", js->running,
-			 js->queued, taken);
+		log_info("jobs", "taken up: %zu running, %zu queued, %zu in all",
+			 js->running + js->sessions, js->queued, taken);
 	prune(js);
 	arm(js->tidy_timer, TIDY_IDLE_MS);
 	js->sweep = cgroup_sweep_start(js->base, js->cgroup, SWEEP_MS, is_known, js);

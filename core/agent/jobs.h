@@ -35,6 +35,7 @@ struct err;
 /* The same numbers as SSM_KIND_* in ssm_plugin.h. */
 #define KIND_ACTION 1u
 #define KIND_TOPIC 2u
+#define SESSION_TOPIC "session" /* has slots of its own and never waits for commands */
 
 #define JOBS_STALE_MS (48 * 3600000LL) /* neither started nor ended after that */
 #define JOBS_NOTICES_MAX 1000u	       /* replies that no journal keeps */
@@ -61,6 +62,7 @@ struct jobs {
 	struct list dirty; /* of those with records that wait for the disk */
 	struct list calls, notices;
 	size_t queued, running, cancels, notice_count;
+	size_t sessions; /* of those that run; not in RUNNING */
 	size_t finished; /* since the last pruning */
 	int64_t pruned_ms;
 	struct event *flush_timer, *folder_timer, *tidy_timer;
@@ -86,7 +88,9 @@ void jobs_recover(struct jobs *js);
 struct job *jobs_find(const struct jobs *js, const char *id);
 
 /* For one more; never while the machine is to be restarted. */
-bool jobs_slot_free(const struct jobs *js);
+bool jobs_slot_free(const struct jobs *js, const char *topic);
+/* A job of TOPIC runs from now on, or does no longer. */
+void jobs_count(struct jobs *js, const char *topic, int more);
 /* Another job of its feature runs, and the feature wants one at a time (SSM_F_SERIAL). */
 bool jobs_is_held(const struct job *j);
 bool jobs_queue_full(const struct jobs *js);

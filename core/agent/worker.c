@@ -201,7 +201,7 @@ over_till_reboot(struct worker *w)
 	struct job *j = w->job;
 
 	j->worker = NULL;
-	j->jobs->running--;
+	jobs_count(j->jobs, j->topic, -1);
 	job_reboot(j, w->who.boot);
 	worker_free(w);
 	job_close_if_idle(j);

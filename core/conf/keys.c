@@ -108,7 +108,7 @@ static const struct key keys[] = {
 	       "|clean-success|clean-success-failed|default|"),
 	UNUSED("Mgs", "Region", OPTS_STRING, "", 0, 0, NULL),
 	UNUSED("Mgs", "StopTimeoutMillis", OPTS_INT, "20000", 0, 0, NULL),
-	UNUSED("Mgs", "SessionWorkersLimit", OPTS_INT, "1000", 1, 100000, NULL),
+	INT("Mgs", "SessionWorkersLimit", "1000", 1, 100000, "Sessions at one time."),
 	UNUSED("Mgs", "SessionWorkerBufferLimit", OPTS_INT, "1", 1, INT32_MAX, NULL),
 	UNUSED("Mgs", "DeniedPortForwardingRemoteIPs", KEYS_LIST, DENIED_REMOTE_IPS, 0, 0, NULL),
 	UNUSED("Agent", "OrchestrationRootDir", OPTS_STRING, "orchestration", 0, 0, NULL),

@@ -19,6 +19,8 @@
 #include "core/base/text.h"
 #include "plugins/sessionManager/control_messages.h"
 #include "plugins/sessionManager/frame.h"
+#include "plugins/sessionManager/messages.h"
+#include "plugins/sessionManager/session.h"
 #include "plugins/sessionManager/ws.h"
 
 #define SERVICE "ssmmessages"
@@ -30,6 +32,8 @@
 #define DENIED_CAP_MS 300000
 #define STEADY_MS 60000 /* a channel that was open so long has worked */
 #define CONFIRM_MS 5000
+#define TASK_CONFIRM_MS 1000 /* of a session's result, and how often it is sent: spec 02 §5.6 */
+#define TASK_TRIES 3u
 #define DELIVERIES_MAX 64u
 #define PAYLOAD_MAX ((size_t)FRAME_MAX_BYTES - FRAME_HEADER_BYTES)
 
@@ -55,12 +59,13 @@ struct control {
 	unsigned delivery_count;
 };
 
-/* A command on its way to the agent's disk. */
+/* A command or session on its way to the agent's disk. */
 struct job {
 	struct list link;
 	struct control *c;
 	struct ssm_watch *watch;
 	char *id;
+	char *session; /* NULL: a command; "": the end of a session, which has no answer */
 	char message_id[FRAME_UUID_SIZE];
 	int64_t created_ms;
 };
@@ -71,6 +76,8 @@ struct sent {
 	struct control *c;
 	struct ssm_watch *timer;
 	char id[RAND_UUID_SIZE];
+	json_t *task; /* of a session: the event, to be sent again */
+	unsigned tries;
 };
 
 /* Why global: a host has one service. */
@@ -134,6 +141,7 @@ job_free(struct job *j)
 	j->c->delivery_count--;
 	end_watch(j->c, &j->watch);
 	free(j->id);
+	free(j->session);
 	free(j);
 }
 
@@ -175,6 +183,32 @@ code_of(int32_t result)
 	}
 }
 
+static void refuse_session(struct control *c, const char *session, const char *text);
+
+/* A session's start is not acknowledged: only one that will not be needs an answer. */
+static void
+answer_session(const struct job *j, int32_t result)
+{
+	if (result >= 0 || result == -EEXIST || result == -EBADMSG || !*j->session)
+		return;
+	ssm_log(j->c->S, SSM_WARN, "session '%s' is refused: %s", j->session, strerror(-result));
+	refuse_session(j->c, j->session,
+		       result == -EAGAIN ? "This node runs as many sessions as it may."
+			       : result == -ENOENT ? "This agent does not run sessions."
+						   : "The agent cannot take this session.");
+}
+
+static void
+answer_delivery(struct job *j, int32_t result)
+{
+	if (j->session)
+		answer_session(j, result);
+	else
+		acknowledge(j->c, j->id, j->message_id, j->created_ms,
+			    code_of(result > 0 ? 0 : result));
+	job_free(j);
+}
+
 static void
 on_delivered(struct ssm *S, int32_t result, const struct ssm_reply *reply, void *arg)
 {
@@ -183,9 +217,18 @@ on_delivered(struct ssm *S, int32_t result, const struct ssm_reply *reply, void 
 	(void)S;
 	(void)reply;
 	j->watch = NULL;
-	acknowledge(j->c, j->id, j->message_id, j->created_ms,
-		    code_of(result > 0 ? 0 : result));
-	job_free(j);
+	answer_delivery(j, result);
+}
+
+static struct job *
+job_new(struct control *c)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->c = c;
+	list_append(&c->deliveries, &j->link);
+	c->delivery_count++;
+	return j;
 }
 
 static void
@@ -196,20 +239,15 @@ deliver(struct control *c, const struct frame *f, struct control_job *job)
 					.topic = job->topic,
 					.json = job->content,
 					.len = strlen(job->content) };
-	struct job *j = xcalloc(1, sizeof(*j));
+	struct job *j = job_new(c);
 	int32_t r;
 
-	j->c = c;
 	j->created_ms = (int64_t)f->created_ms;
 	memcpy(j->message_id, f->id, sizeof(j->message_id));
 	j->id = TAKE(job->id);
-	list_append(&c->deliveries, &j->link);
-	c->delivery_count++;
 	r = c->S->api->deliver_start(c->S, &d, on_delivered, j, &j->watch);
-	if (r < 0) {
-		acknowledge(c, j->id, j->message_id, j->created_ms, code_of(r));
-		job_free(j);
-	}
+	if (r < 0)
+		answer_delivery(j, r);
 }
 
 static void
@@ -238,6 +276,7 @@ sent_free(struct sent *r)
 {
 	list_remove(&r->link);
 	end_watch(r->c, &r->timer);
+	json_decref(r->task);
 	free(r);
 }
 
@@ -247,6 +286,8 @@ confirm(struct control *c, const char *reply_id, int32_t status)
 	(void)c->S->api->reply_done(c->S, reply_id, status);
 }
 
+static bool send_task_again(struct sent *r);
+
 static int32_t
 on_unconfirmed(struct ssm *S, struct ssm_watch *watch, void *arg)
 {
@@ -255,24 +296,53 @@ on_unconfirmed(struct ssm *S, struct ssm_watch *watch, void *arg)
 	(void)S;
 	(void)watch;
 	r->timer = NULL;
-	confirm(r->c, r->id, -ETIMEDOUT);
+	if (r->task && send_task_again(r))
+		return 0;
+	if (r->task)
+		ssm_log(S, SSM_WARN, "the result of a session was sent %u times and never "
+			"acknowledged", r->tries);
+	confirm(r->c, r->id, r->task ? 0 : -ETIMEDOUT);
 	sent_free(r);
 	return 0;
 }
 
 static void
-await_ack(struct control *c, const char *reply_id)
+await(struct sent *r)
 {
-	struct sent *r = xcalloc(1, sizeof(*r));
 	const struct ssm_watch_on on = { .size = sizeof(on),
 					 .timer_fn = on_unconfirmed,
 					 .arg = r,
-					 .after_ms = CONFIRM_MS };
+					 .after_ms = r->task ? TASK_CONFIRM_MS : CONFIRM_MS };
+
+	(void)r->c->S->api->watch(r->c->S, &on, &r->timer);
+}
+
+static struct sent *
+await_ack(struct control *c, const char *reply_id, json_t *task)
+{
+	struct sent *r = xcalloc(1, sizeof(*r));
 
 	r->c = c;
+	r->task = json_incref(task);
+	r->tries = 1;
 	(void)strncat(r->id, reply_id, sizeof(r->id) - 1);
 	list_append(&c->replies, &r->link);
-	(void)c->S->api->watch(c->S, &on, &r->timer);
+	await(r);
+	return r;
+}
+
+static void
+take_ack(struct control *c, const char *id)
+{
+	list_each(it, tmp, &c->replies) {
+		struct sent *r = list_entry(it, struct sent, link);
+
+		if (strcmp(r->id, id) != 0)
+			continue;
+		sent_free(r);
+		confirm(c, id, 0);
+		return;
+	}
 }
 
 static void
@@ -285,15 +355,7 @@ take_reply_ack(struct control *c, const struct frame *f)
 		ssm_log(c->S, SSM_WARN, "%s", err_text(&e));
 		return;
 	}
-	list_each(it, tmp, &c->replies) {
-		struct sent *r = list_entry(it, struct sent, link);
-
-		if (strcmp(r->id, id) != 0)
-			continue;
-		sent_free(r);
-		confirm(c, id, 0);
-		return;
-	}
+	take_ack(c, id);
 }
 
 /* The service acknowledges all but the first notice, which nobody waits for (spec 01 §5.4). */
@@ -313,39 +375,135 @@ send_reply(struct control *c, const json_t *event, const char *reply_id)
 	return send_frame(c, "agent_job_reply", reply_id, &b);
 }
 
+/* A session's only word is its result; its route is its name. */
+static int
+send_task(struct control *c, const json_t *event, unsigned tries)
+{
+	autosbuf struct sbuf b = SBUF_INIT(PAYLOAD_MAX);
+
+	(void)control_task_of_reply(json_str(event, "route", ""), info(c, "instance-id"),
+				    json_object_get(event, "payload"), tries, &b);
+	return send_frame(c, "agent_task_complete", json_str(event, "reply_id", ""), &b);
+}
+
+static bool
+send_task_again(struct sent *r)
+{
+	if (r->tries >= TASK_TRIES || send_task(r->c, r->task, r->tries + 1) < 0)
+		return false;
+	r->tries++;
+	await(r);
+	return true;
+}
+
+static bool
+is_of_session(const json_t *event)
+{
+	const char *topic = json_str(event, "topic", "");
+
+	return strcmp(topic, SESSION_TOPIC) == 0 || strcmp(topic, SESSION_END_TOPIC) == 0;
+}
+
 static void
 on_reply(struct control *c, const char *json, size_t len)
 {
 	struct err e = { 0, "" };
 	autojson json_t *event = json_parse(json, len, "reply", &e);
 	const char *reply_id = json_str(event, "reply_id", "");
-	int r = event ? send_reply(c, event, reply_id) : -EINVAL;
+	bool notice = json_bool(event, "notice", false), session = is_of_session(event);
+	int r = 0;
 
-	if (r < 0)
-		confirm(c, reply_id, r);
-	else if (json_bool(event, "notice", false))
-		confirm(c, reply_id, 0);
+	if (!event)
+		r = -EINVAL;
+	else if (!session)
+		r = send_reply(c, event, reply_id);
+	else if (!notice)
+		r = send_task(c, event, 1);
+	if (r < 0 || notice)
+		confirm(c, reply_id, r < 0 ? r : 0);
 	else
-		await_ack(c, reply_id);
+		(void)await_ack(c, reply_id, session ? event : NULL);
 }
 
 /* ----------------------------------------------------------------- sessions */
 
 /* Else the operator waits for ever (spec 02 §5.1). */
 static void
-refuse_session(struct control *c, const struct frame *f)
+refuse_session(struct control *c, const char *session, const char *text)
 {
-	static const char text[] = "This agent does not run sessions.";
-	struct err e = { 0, "" };
-	autofree char *session = control_shell_read(f->payload, &e);
 	autosbuf struct sbuf b = SBUF_INIT(PAYLOAD_MAX);
+	const struct control_task t = { session, info(c, "instance-id"), "Failed", text, 1 };
 
-	if (!session) {
+	(void)control_task_write(&t, &b);
+	(void)send_frame(c, "agent_task_complete", NULL, &b);
+}
+
+/* CONTENT by ID; the answer is for SESSION. */
+static void
+deliver_session(struct control *c, const char *topic, const char *id, const char *session,
+		const char *content)
+{
+	const struct ssm_delivery d = { .size = sizeof(d),
+					.id = id,
+					.topic = topic,
+					.route = session,
+					.json = content,
+					.len = strlen(content) };
+	struct job *j = job_new(c);
+	int32_t r;
+
+	j->session = xstrdup(session);
+	r = c->S->api->deliver_start(c->S, &d, on_delivered, j, &j->watch);
+	if (r < 0)
+		answer_delivery(j, r);
+}
+
+static void
+take_shell(struct control *c, const struct frame *f)
+{
+	struct err e = { 0, "" };
+	autofree char *content = NULL, *session = control_shell_read(f->payload, &content, &e);
+	autofree char *id = session ? control_session_job(session) : NULL;
+
+	if (!session)
+		ssm_log(c->S, SSM_WARN, "%s", err_text(&e));
+	else if (!id || c->delivery_count >= DELIVERIES_MAX)
+		refuse_session(c, session, "The agent cannot take this session.");
+	else
+		deliver_session(c, SESSION_TOPIC, id, session, content);
+}
+
+/* The session itself hears it by its data channel, too; this is for one that does not listen. */
+static void
+take_closed(struct control *c, const struct frame *f)
+{
+	struct err e = { 0, "" };
+	autofree char *session = NULL, *job = NULL, *id = NULL, *content = NULL;
+	char unique[RAND_UUID_SIZE];
+
+	if (message_read_closed(f->payload, &session, &e) < 0) {
 		ssm_log(c->S, SSM_WARN, "%s", err_text(&e));
 		return;
 	}
-	(void)control_task_failed_write(session, info(c, "instance-id"), text, &b);
-	(void)send_frame(c, "agent_task_complete", NULL, &b);
+	job = control_session_job(session);
+	if (!*session || !job || c->delivery_count >= DELIVERIES_MAX)
+		return;
+	rand_uuid4(unique);
+	id = xasprintf("aws.ssm.session-end.%s", unique);
+	content = xasprintf("{\"Job\":\"%s\"}", job);
+	deliver_session(c, SESSION_END_TOPIC, id, "", content);
+}
+
+static void
+take_task_ack(struct control *c, const struct frame *f)
+{
+	struct err e = { 0, "" };
+	autofree char *id = control_task_ack_read(f->payload, &e);
+
+	if (id)
+		take_ack(c, id);
+	else
+		ssm_log(c->S, SSM_WARN, "%s", err_text(&e));
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -369,7 +527,11 @@ on_message(void *arg, bool text, const void *data, size_t len)
 	else if (strcmp(f.type, "agent_job_reply_ack") == 0)
 		take_reply_ack(c, &f);
 	else if (strcmp(f.type, "interactive_shell") == 0)
-		refuse_session(c, &f);
+		take_shell(c, &f);
+	else if (strcmp(f.type, "agent_task_acknowledge") == 0)
+		take_task_ack(c, &f);
+	else if (strcmp(f.type, "channel_closed") == 0)
+		take_closed(c, &f);
 	else
 		ssm_log(c->S, SSM_DEBUG, "a message of type '%s' is passed over", f.type);
 }

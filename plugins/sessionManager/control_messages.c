@@ -87,7 +87,20 @@ control_reply_ack_read(struct span payload, struct err *e)
 }
 
 char *
-control_shell_read(struct span payload, struct err *e)
+control_task_ack_read(struct span payload, struct err *e)
+{
+	autojson json_t *o = json_parse(payload.p, payload.len, "agent_task_acknowledge", e);
+	char *id = json_is_object(o) ? text_member(o, "MessageId") : NULL;
+
+	if (id && *id)
+		return id;
+	free(id);
+	(void)err_set(e, -EBADMSG, "agent_task_acknowledge: it names no message");
+	return NULL;
+}
+
+char *
+control_shell_read(struct span payload, char **ret_content, struct err *e)
 {
 	autojson json_t *o = json_parse(payload.p, payload.len, "interactive_shell", e);
 	autojson json_t *in = NULL;
@@ -98,11 +111,28 @@ control_shell_read(struct span payload, struct err *e)
 		in = json_parse(content, strlen(content), "interactive_shell", e);
 	if (json_is_object(in))
 		id = text_member(in, "SessionId");
-	if (id && *id)
+	if (id && *id) {
+		*ret_content = TAKE(content);
 		return id;
+	}
 	free(id);
 	(void)err_set(e, -EBADMSG, "interactive_shell: it names no session");
 	return NULL;
+}
+
+char *
+control_session_job(const char *session)
+{
+	autosbuf struct sbuf b = SBUF_INIT(16384);
+
+	(void)sbuf_adds(&b, "aws.ssm.session.");
+	for (const char *s = session; *s; s++)
+		if ((*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') ||
+		    (*s >= 'A' && *s <= 'Z') || *s == '-' || *s == '.')
+			(void)sbuf_addc(&b, *s);
+		else
+			(void)sbuf_addf(&b, "_%02x", (unsigned char)*s);
+	return b.err ? NULL : sbuf_take(&b, NULL);
 }
 
 static int
@@ -121,6 +151,15 @@ control_open_write(const char *request_id, const char *token, const char *agent_
 	(void)put(out, ",\"TokenValue\":", token);
 	(void)put(out, ",\"AgentVersion\":", agent_version);
 	return sbuf_adds(out, ",\"PlatformType\":\"linux\"}");
+}
+
+int
+data_open_write(const char *request_id, const char *token, const char *instance, struct sbuf *out)
+{
+	(void)put(out, "{\"MessageSchemaVersion\":\"1.0\",\"RequestId\":", request_id);
+	(void)put(out, ",\"TokenValue\":", token);
+	(void)put(out, ",\"ClientInstanceId\":", instance);
+	return sbuf_adds(out, ",\"ClientId\":\"\"}");
 }
 
 static const struct {
@@ -215,16 +254,34 @@ control_content_fit(const char *content, size_t len)
 }
 
 int
-control_task_failed_write(const char *session, const char *instance, const char *text,
-			  struct sbuf *out)
+control_task_write(const struct control_task *t, struct sbuf *out)
 {
-	(void)put(out, "{\"SchemaVersion\":1,\"TaskId\":", session);
-	(void)sbuf_adds(out, ",\"Topic\":\"agent_task_complete\",\"FinalTaskStatus\":\"Failed\","
-			     "\"IsRoutingFailure\":false,\"AwsAccountId\":\"\"");
-	(void)put(out, ",\"InstanceId\":", instance);
-	(void)put(out, ",\"Output\":", text);
-	return sbuf_adds(out, ",\"S3Bucket\":\"\",\"S3UrlSuffix\":\"\",\"CwlGroup\":\"\","
-			      "\"CwlStream\":\"\",\"RetryNumber\":1}");
+	(void)put(out, "{\"SchemaVersion\":1,\"TaskId\":", t->session);
+	(void)put(out, ",\"Topic\":\"agent_task_complete\",\"FinalTaskStatus\":", t->status);
+	(void)sbuf_adds(out, ",\"IsRoutingFailure\":false,\"AwsAccountId\":\"\"");
+	(void)put(out, ",\"InstanceId\":", t->instance);
+	(void)put(out, ",\"Output\":", t->output);
+	return sbuf_addf(out, ",\"S3Bucket\":\"\",\"S3UrlSuffix\":\"\",\"CwlGroup\":\"\","
+			      "\"CwlStream\":\"\",\"RetryNumber\":%u}", t->retry);
+}
+
+/* The agent's own notice has what it says elsewhere than a session's result. */
+int
+control_task_of_reply(const char *session, const char *instance, const json_t *payload,
+		      unsigned retry, struct sbuf *out)
+{
+	autojson json_t *o = json_is_string(payload)
+		? json_parse(json_string_value(payload), json_string_length(payload), "reply", NULL)
+		: NULL;
+	const struct control_task t = {
+		.session = session,
+		.instance = instance,
+		.status = json_str(o, "status", json_str(o, "documentStatus", "Failed")),
+		.output = json_str(o, "output", json_str(o, "documentTraceOutput", "")),
+		.retry = retry,
+	};
+
+	return control_task_write(&t, out);
 }
 
 /* ------------------------------------------------------------------- XML */

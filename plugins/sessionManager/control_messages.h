@@ -4,6 +4,7 @@
 #ifndef SSM_SESSIONMANAGER_CONTROL_MESSAGES_H
 #define SSM_SESSIONMANAGER_CONTROL_MESSAGES_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,9 +29,15 @@ void control_job_done(struct control_job *j);
 /* The MessageId that an agent_job_reply_ack is for; caller frees. NULL with -EBADMSG. */
 char *control_reply_ack_read(struct span payload, struct err *e);
 
-/* The session that an interactive_shell starts (spec 02 §5.1); caller frees. NULL with -EBADMSG.
- */
-char *control_shell_read(struct span payload, struct err *e);
+/* The MessageId that an agent_task_acknowledge is for; caller frees. NULL with -EBADMSG. */
+char *control_task_ack_read(struct span payload, struct err *e);
+
+/* The session that an interactive_shell starts (spec 02 §5.1), and what it says of it, as JSON;
+ * caller frees both. NULL with -EBADMSG. */
+char *control_shell_read(struct span payload, char **ret_content, struct err *e);
+/* The name of the session's job: sessions may have characters that jobs have not. Caller frees;
+ * NULL for an endless name. */
+char *control_session_job(const char *session);
 
 /* Acknowledgements, spec 01 §5.3. */
 enum control_code {
@@ -55,8 +62,20 @@ int control_reply_write(const char *job_id, const char *topic, const char *conte
 /* CONTENT with the outputs of its steps cut so far that it is not larger than CONTROL_CONTENT_MAX;
  * caller frees. NULL when that does not do. */
 char *control_content_fit(const char *content, size_t len);
-/* agent_task_complete of a session that failed before it began. */
-int control_task_failed_write(const char *session, const char *instance, const char *text,
-			      struct sbuf *out);
+/* The first message of a data channel, spec 02 §1.4. */
+int data_open_write(const char *request_id, const char *token, const char *instance,
+		    struct sbuf *out);
+
+/* agent_task_complete, spec 02 §5.6. */
+struct control_task {
+	const char *session, *instance;
+	const char *status; /* "Success" "Failed" "Cancelled" */
+	const char *output; /* for the operator */
+	unsigned retry;	    /* from 1 */
+};
+int control_task_write(const struct control_task *t, struct sbuf *out);
+/* Of the final reply of a session's job: {"status", "output"}, or a notice of the agent. */
+int control_task_of_reply(const char *session, const char *instance, const json_t *payload,
+			  unsigned retry, struct sbuf *out);
 
 #endif

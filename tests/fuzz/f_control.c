@@ -25,7 +25,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check_message(err_text(&e));
 	control_job_done(&j);
 	free(control_reply_ack_read(p, &e));
-	free(control_shell_read(p, &e));
+	free(control_task_ack_read(p, &e));
+	text = NULL;
+	free(control_shell_read(p, &text, &e));
+	free(text);
 	text = control_content_fit(copy, size);
 	FUZZ_CHECK(!text || strlen(text) <= CONTROL_CONTENT_MAX);
 	free(text);

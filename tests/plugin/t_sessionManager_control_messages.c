@@ -134,12 +134,14 @@ START_TEST(test_other_readers)
 	static const char shell[] = "{\"schemaVersion\":1,\"taskId\":\"t\",\"content\":"
 				    "\"{\\\"SessionId\\\":\\\"alice-1\\\"}\"}";
 	autofree char *id = control_reply_ack_read((struct span){ ack, strlen(ack) }, &e);
-	autofree char *session = control_shell_read((struct span){ shell, strlen(shell) }, &e);
+	autofree char *content = NULL, *none = NULL;
+	autofree char *session =
+		control_shell_read((struct span){ shell, strlen(shell) }, &content, &e);
 
 	ck_assert_str_eq(id, "m-1");
 	ck_assert_str_eq(session, "alice-1");
 	ck_assert_ptr_null(control_reply_ack_read((struct span){ "{}", 2 }, &e));
-	ck_assert_ptr_null(control_shell_read((struct span){ "{\"content\":\"x\"}", 15 }, &e));
+	ck_assert_ptr_null(control_shell_read((struct span){ "{\"content\":\"x\"}", 15 }, &none, &e));
 }
 END_TEST
 
@@ -176,7 +178,11 @@ START_TEST(test_writers)
 	ck_assert_ptr_nonnull(strstr(b.p, "\"topic\":\"acme.x\""));
 	sbuf_reset(&b);
 	/* spec 02 §5.6 */
-	ck_assert_int_eq(control_task_failed_write("s", "i-1", "why", &b), 0);
+	{
+		const struct control_task t = { "s", "i-1", "Failed", "why", 1 };
+
+		ck_assert_int_eq(control_task_write(&t, &b), 0);
+	}
 	ck_assert_str_eq(b.p, "{\"SchemaVersion\":1,\"TaskId\":\"s\","
 			      "\"Topic\":\"agent_task_complete\","
 			      "\"FinalTaskStatus\":\"Failed\",\"IsRoutingFailure\":false,"

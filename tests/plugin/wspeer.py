@@ -6,6 +6,7 @@ usage: wspeer.py CASE [FOLDER]       FOLDER: where key.pem and cert.pem are made
 """
 import base64
 import hashlib
+import json
 import os
 import socket
 import ssl
@@ -44,9 +45,9 @@ class Peer:
             data += self.exactly(1)
         return data.decode("ascii")
 
-    def request(self):
+    def request(self, target="/v1/control-channel/i-1?role=subscribe&stream=input"):
         lines = self.head().split("\r\n")
-        need(lines[0] == "GET /v1/control-channel/i-1?role=subscribe&stream=input HTTP/1.1", lines[0])
+        need(lines[0] == "GET " + target + " HTTP/1.1", lines[0])
         fields = {}
         for line in lines[1:-2]:
             name, _, value = line.partition(":")
@@ -67,8 +68,8 @@ class Peer:
         return (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Accept: " + accept + b"\r\n" + more + b"\r\n")
 
-    def open(self):
-        self.sock.sendall(self.answer(self.request()))
+    def open(self, *target):
+        self.sock.sendall(self.answer(self.request(*target)))
 
     def slowly(self, data, pause=0.0):
         for i in range(len(data)):
@@ -324,7 +325,139 @@ def noproxy(p):
     need(p.ends(), "goes on")
 
 
-CASES = dict(echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
+class Client:
+    """A client of a data channel behind its service, as spec 02 has them."""
+    SESSION = "op@example.com-0abc123def4567890"
+
+    def __init__(self, peer):
+        self.seq = self.expected = 0
+        self.output = b""
+        self.states = []
+        self.early = {}
+        self.others = []
+        self.take(peer)
+
+    def take(self, peer):
+        self.peer = peer
+        peer.open("/v1/data-channel/" + self.SESSION + "?role=publish_subscribe")
+        op, data = peer.message()
+        o = json.loads(data)
+        need(op == TEXT and o["TokenValue"] == "tok<1>" and o["ClientId"] == "" and
+             o["ClientInstanceId"] == "i-0123456789abcdef0", "the first message")
+
+    def send(self, kind, payload, seq=0, payload_type=0, flags=0):
+        head = struct.pack(">I32sIQqQ", 116, kind.encode().ljust(32), 1, int(time.time() * 1000), seq, flags)
+        head += os.urandom(16) + hashlib.sha256(payload).digest()
+        self.peer.sock.sendall(make(BINARY, head + struct.pack(">II", payload_type, len(payload)) + payload))
+
+    def type(self, payload, payload_type=1):
+        self.send("input_stream_data", payload, self.seq, payload_type)
+        self.seq += 1
+
+    def step(self):
+        op, data = self.peer.message()
+        need(op == BINARY and len(data) >= 120, "a frame")
+        kind = data[4:36].decode().rstrip()
+        seq, flags = struct.unpack(">qQ", data[48:64])
+        payload_type, length = struct.unpack(">II", data[112:120])
+        payload = data[120:]
+        need(len(payload) == length and hashlib.sha256(payload).digest() == data[80:112], "digest")
+        if kind == "agent_session_state":
+            self.states.append(json.loads(payload)["SessionState"])
+        elif kind == "output_stream_data":
+            need(len(payload) <= 1027, "a long message")
+            if seq > self.expected:
+                self.early[seq] = payload_type, payload
+            if seq >= self.expected:
+                wire = data[64:80]
+                u = (wire[8:] + wire[:8]).hex()
+                ack = {"AcknowledgedMessageType": kind, "AcknowledgedMessageId": "-".join(
+                    (u[:8], u[8:12], u[12:16], u[16:20], u[20:])), "AcknowledgedMessageSequenceNumber": seq,
+                       "IsSequentialMessage": True}
+                self.send("acknowledge", json.dumps(ack).encode(), flags=3)
+            if seq == self.expected:
+                self.early[seq] = payload_type, payload
+                while self.expected in self.early:
+                    self.process(*self.early.pop(self.expected))
+                    self.expected += 1
+        else:
+            need(kind == "acknowledge", kind)
+
+    def process(self, payload_type, payload):
+        if payload_type == 1:
+            self.output += payload
+        else:
+            self.others.append((payload_type, payload))
+
+    def until(self, text):
+        while text not in self.output:
+            self.step()
+        need(self.states[:1] == ["Connected"], "not connected")
+
+    def until_state(self, state):
+        while state not in self.states:
+            self.step()
+        need(self.peer.ends(), "goes on")
+
+
+def shell(p):
+    c = Client(p)
+    c.until(b"profile-runs")
+    c.type(b'{"cols":101,"rows":31}', 3)
+    c.type(b"stty size; printf 'gr\\303\\274%se\\n' ss\r")
+    c.until(b"31 101")
+    c.until("grüsse".encode())
+    c.type(b"seq 100000 140000; echo en''d\r")
+    c.until(b"end")
+    lines = c.output.decode().split("\r\n")
+    need([x for x in lines if x.isdigit() and len(x) == 6] == [str(i) for i in range(100000, 140001)],
+         "lines are lost")
+    c.type(b"printf 'tail\\303'; exit\r")
+    c.until_state("Terminating")
+    need(c.output.endswith(b"tail\xc3"), "the end is lost")
+
+
+def outage(p):
+    """The connection breaks while the program writes; the session goes on, nothing is lost."""
+    c = Client(p)
+    c.until(b"profile-runs")
+    c.type(b"seq 100000 120000; sleep 1; echo en''d\r")
+    c.until(b"100100")
+    p.sock.close()
+    c.take(Peer(p.listener.accept()[0]))
+    c.until(b"end")
+    lines = c.output.decode().split("\r\n")
+    need([x for x in lines if x.isdigit() and len(x) == 6] == [str(i) for i in range(100000, 120001)],
+         "lines are lost")
+    need(c.states == ["Connected"], "connected twice")
+    c.type(b"exit\r")
+    c.until_state("Terminating")
+
+
+def closed(p):
+    c = Client(p)
+    c.until(b"profile-runs")
+    c.type(b"trap '' HUP TERM; echo de''af; sleep 600\r")
+    c.until(b"deaf")
+    c.send("channel_closed", json.dumps({"MessageType": "channel_closed", "MessageId": "m", "DestinationId": "i",
+                                         "SessionId": c.SESSION, "SchemaVersion": 1}).encode())
+    need(p.ends(), "goes on")
+    need(c.states == ["Connected"], "Terminating")
+
+
+def interactive(p):
+    c = Client(p)
+    c.until(b"given: a b")
+    c.until_state("Terminating")
+
+
+def says_nothing(p):
+    c = Client(p)
+    c.until_state("Terminating")
+    need(c.output == b"", "output")
+
+
+CASES = dict(shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
              opcode=opcode, huge=huge, toolong=toolong, badtext=badtext, close=close, cut=cut,
              silent=silent, alive=alive, slow=slow, flood=flood, gush=gush, badaccept=badaccept,
              endless=endless, hang=hang, hangup=hangup, proxy=proxy, noproxy=noproxy, tls=echo,
@@ -357,7 +490,9 @@ def main():
             return need(case == "strange", "no TLS")
         need(case == "tls", "a strange certificate was taken")
         need(sock.selected_alpn_protocol() != "h2", "HTTP/2")
-    CASES[case](Peer(sock))
+    peer = Peer(sock)
+    peer.listener = listener
+    CASES[case](peer)
 
 
 main()

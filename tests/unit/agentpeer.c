@@ -103,17 +103,21 @@ hello(struct agentpeer *p, const char *path, unsigned kind, const char *feature,
 	json_t *config = json_incref(json_object_get(info, "*config"));
 	autofree char *shells = agentpeer_plugin("shells");
 
+	json_t *more = json_incref(json_object_get(info, "*plugins"));
+	json_t *plugins = json_pack("[{s:s,s:s,s:[{s:i,s:s}]},{s:s,s:s,s:[{s:i,s:s}]}]", "name",
+				    "other", "path", "/nonexistent/other.so", "features", "kind",
+				    1, "name", "acme:*", "name", "shells", "path", shells,
+				    "features", "kind", 3, "name", "zoo:shell");
+
+	json_array_extend(plugins, more);
+	json_decref(more);
 	json_object_update(all, info);
 	json_object_del(all, "*config");
+	json_object_del(all, "*plugins");
 	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:o,s:o,s:o}", "t", "hello", "ipc",
 			 1, "agent_version", "9.8.7", "token", "t0ken", "job", "job-1", "kind",
 			 kind, "feature", feature, "plugin", "probe", "plugin_path", path, "info",
-			 all, "plugins",
-			 json_pack("[{s:s,s:s,s:[{s:i,s:s}]},{s:s,s:s,s:[{s:i,s:s}]}]", "name",
-				   "other", "path", "/nonexistent/other.so", "features", "kind", 1,
-				   "name", "acme:*", "name", "shells", "path", shells, "features",
-				   "kind", 3, "name", "zoo:shell"),
-			 "config", config ? config : json_object());
+			 all, "plugins", plugins, "config", config ? config : json_object());
 }
 
 void

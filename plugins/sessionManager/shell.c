@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program at a terminal: keys into it, what it writes out of it.
+ *
+ * Why a pipe for the keys: the host types from a descriptor as fast as the terminal takes it; a
+ * full pipe is what makes the operator wait. */
+#include "plugins/sessionManager/shell.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "core/base/strv.h"
+#include "plugins/sessionManager/inputs.h"
+#include "plugins/sessionManager/messages.h"
+#include "plugins/sessionManager/runas.h"
+
+#define COLS 80 /* until the client says its size */
+#define ROWS 24
+#define KILL_MS 2000 /* from HUP to KILL */
+
+static struct {
+	struct ssm_watch *child, *killer;
+	int keys;
+	size_t typed; /* of a message that did not go into the pipe whole */
+} shell = { .keys = -1 };
+
+static void
+stop_killer(struct ssm *S)
+{
+	if (shell.killer)
+		S->api->watch_end(S, TAKE(shell.killer));
+}
+
+static void
+on_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
+{
+	(void)result;
+	(void)end; /* the exit code of a terminal session is not reported, spec 02 §6.7 */
+	shell.child = NULL;
+	stop_killer(S);
+	mem_cleanup_fd(&shell.keys);
+	(void)S->api->session_end(S, arg, SSM_SUCCESS, "");
+}
+
+static int32_t
+on_output(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg)
+{
+	(void)stream;
+	return S->api->session_send(S, arg, PAYLOAD_OUTPUT, data, len);
+}
+
+static int
+spawn(struct ssm *S, struct ssm_session *s, const char *const *argv, const struct runas *as,
+      const char *profile)
+{
+	autofree char *typed = *profile ? xasprintf("%s\n", profile) : NULL;
+	struct ssm_spawn cmd = { .size = sizeof(cmd),
+				 .flags = SSM_SPAWN_PTY | SSM_SPAWN_STDIN_FD,
+				 .argv = argv,
+				 .envp = (const char *const *)as->envp,
+				 .cwd = as->cwd,
+				 .run_as = as->user,
+				 .stdin_data = typed,
+				 .stdin_len = typed ? strlen(typed) : 0,
+				 .output_fn = on_output,
+				 .output_arg = s,
+				 .cols = COLS,
+				 .rows = ROWS };
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	cmd.stdin_fd = fds[0];
+	shell.keys = fds[1];
+	r = S->api->spawn_start(S, &cmd, on_end, s, &shell.child);
+	close(fds[0]);
+	return r;
+}
+
+/* Told to the operator in the words that the reference uses. */
+static int32_t
+cannot_start(struct ssm *S, struct ssm_session *s, const char *why)
+{
+	autofree char *text = xasprintf("Unable to start command: %s\n", why);
+
+	return S->api->session_end(S, s, SSM_FAILED, text);
+}
+
+static int
+read_inputs(struct ssm *S, struct ssm_session *s, struct session_inputs *ret, struct err *e)
+{
+	const char *text = S->api->session_str(S, s, "/inputs", "{}");
+	autojson json_t *v = json_parse(text, strlen(text), "inputs", e);
+
+	return v ? session_inputs_read(v, ret, e) : -EINVAL;
+}
+
+static int32_t
+begin(struct ssm *S, struct ssm_session *s, const char *const *argv, bool elevated,
+      bool with_profile)
+{
+	const char *tag = S->api->session_str(S, s, "/RunAsUser", "");
+	struct session_inputs in = { 0 };
+	struct runas as = { 0 };
+	struct err e = { 0, "" };
+	int r = read_inputs(S, s, &in, &e);
+
+	if (r >= 0)
+		r = runas_decide(&in, tag, elevated, &as, &e);
+	if (r >= 0) {
+		r = spawn(S, s, argv, &as, with_profile ? in.shell_profile : "");
+		if (r < 0)
+			(void)err_set(&e, r, "Failed to start pty: %s", strerror(-r));
+	}
+	runas_done(&as);
+	session_inputs_done(&in);
+	return r < 0 ? cannot_start(S, s, err_text(&e)) : 0;
+}
+
+static int32_t
+shell_open(struct ssm *S, struct ssm_session *s)
+{
+	static const char *const argv[] = { "/bin/sh", NULL };
+
+	return begin(S, s, argv, false, true);
+}
+
+static int32_t
+interactive_open(struct ssm *S, struct ssm_session *s)
+{
+	const char *text = S->api->session_str(S, s, "/properties", "{}");
+	autojson json_t *v = json_parse(text, strlen(text), "properties", NULL);
+	struct command_properties p = { 0 };
+	struct err e = { 0, "" };
+	autofree char *why = NULL;
+	int32_t r;
+
+	if (command_properties_read(v, &p, &e) < 0) {
+		why = xasprintf("Invalid format in session properties %s;\nerror %s", text,
+				err_text(&e));
+		return S->api->session_end(S, s, SSM_FAILED, why);
+	}
+	if (p.commands[strspn(p.commands, " \t\r\n")] == 0) {
+		r = S->api->session_end(S, s, SSM_FAILED, "Commands cannot be empty for session "
+							  "type InteractiveCommands");
+	} else {
+		const char *const argv[] = { "/bin/sh", "-c", p.commands, NULL };
+
+		r = begin(S, s, argv, p.elevated, false);
+	}
+	command_properties_done(&p);
+	return r;
+}
+
+/* -EPIPE: it reads no more, which is no reason to hold up what comes behind. */
+static int32_t
+shell_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const void *data,
+	    size_t len)
+{
+	ssize_t n;
+
+	(void)S;
+	(void)s;
+	if (payload_type != PAYLOAD_OUTPUT || shell.keys < 0)
+		return 0;
+	n = write(shell.keys, (const char *)data + shell.typed, len - shell.typed);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		shell.typed = 0;
+		return -errno;
+	}
+	shell.typed += n > 0 ? (size_t)n : 0;
+	if (shell.typed < len)
+		return -EAGAIN;
+	shell.typed = 0;
+	return 0;
+}
+
+static int32_t
+shell_resize(struct ssm *S, struct ssm_session *s, uint32_t cols, uint32_t rows)
+{
+	(void)s;
+	return shell.child ? S->api->child_resize(S, shell.child, cols, rows) : 0;
+}
+
+static int32_t
+shell_writable(struct ssm *S, struct ssm_session *s)
+{
+	(void)s;
+	return shell.child ? S->api->watch_set(S, shell.child, SSM_READ) : 0;
+}
+
+static int32_t
+on_kill(struct ssm *S, struct ssm_watch *w, void *arg)
+{
+	(void)w;
+	(void)arg;
+	shell.killer = NULL;
+	if (shell.child)
+		(void)S->api->child_signal(S, shell.child, SIGKILL);
+	return 0;
+}
+
+/* As when a terminal's line is cut; who does not mind is killed. */
+static void
+shell_close(struct ssm *S, struct ssm_session *s, int32_t reason)
+{
+	const struct ssm_watch_on on = {
+		.size = sizeof(on), .timer_fn = on_kill, .after_ms = KILL_MS
+	};
+
+	(void)s;
+	(void)reason;
+	if (!shell.child)
+		return;
+	(void)S->api->watch_set(S, shell.child, SSM_READ);
+	(void)S->api->child_signal(S, shell.child, SIGHUP);
+	(void)S->api->watch(S, &on, &shell.killer);
+}
+
+const struct ssm_session_ops shell_ops = { sizeof(shell_ops), 0,	      shell_open,
+					   shell_input,	      shell_resize,   shell_writable,
+					   shell_close };
+const struct ssm_session_ops interactive_ops = {
+	sizeof(interactive_ops), 0,		 interactive_open, shell_input,
+	shell_resize,		 shell_writable, shell_close
+};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions at a terminal (spec 02 §6): Standard_Stream is a shell, InteractiveCommands a command. */
+#ifndef SSM_SESSIONMANAGER_SHELL_H
+#define SSM_SESSIONMANAGER_SHELL_H
+
+#include <ssm_plugin.h>
+
+extern const struct ssm_session_ops shell_ops, interactive_ops;
+
+#endif

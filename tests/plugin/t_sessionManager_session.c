@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole sessions in the real host: plugins/sessionManager/session.c, dial.c and shell.c with a
+ * client in tests/plugin/wspeer.py and the agent's side played here. */
+#include <check.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/json.h"
+#include "core/base/mem.h"
+#include "tests/plugin/wspeer.h"
+#include "tests/unit/agentpeer.h"
+#include "tests/unit/suite.h"
+
+#define TOPIC 2
+#define SESSION 3
+#define ID "op@example.com-0abc123def4567890"
+
+static struct agentpeer agent;
+static struct wspeer client;
+static const char *token_answer;
+static int token_status, calls;
+
+static void
+setup(void)
+{
+	memset(&agent, 0, sizeof(agent));
+	agent.fd = agent.out = agent.err = agent.listener = -1;
+	token_status = 201;
+	token_answer = "<R><MessageSchemaVersion>1.0</MessageSchemaVersion>"
+		       "<TokenValue>tok&lt;1&gt;</TokenValue></R>";
+	calls = 0;
+	memset(&client, 0, sizeof(client));
+}
+
+static void
+teardown(void)
+{
+	agentpeer_done(&agent);
+	if (client.pid > 0)
+		kill(client.pid, SIGKILL);
+}
+
+/* A member of the start message's document each; all are taken. */
+static void
+start(const char *type, json_t *inputs, json_t *properties, json_t *parameters)
+{
+	const char *dir = secure_getenv("top_builddir");
+	autofree char *relative =
+		xasprintf("%s/plugins/sessionManager/.libs/sessionManager.so", dir ? dir : ".");
+	autofree char *path = realpath(relative, NULL);
+	json_t *given = parameters ? json_pack("{s:s}", "what", "a b") : json_object();
+	autojson json_t *content =
+		json_pack("{s:s,s:{s:s,s:s,s:o,s:o,s:o},s:o,s:s}", "SessionId", ID,
+			  "DocumentContent", "schemaVersion", "1.0", "sessionType", type, "inputs",
+			  inputs ? inputs : json_object(), "properties",
+			  properties ? properties : json_object(), "parameters",
+			  parameters ? parameters : json_object(), "Parameters", given, "RunAsUser",
+			  "");
+	autojson json_t *message =
+		json_pack("{s:s,s:s,s:O}", "MessageId", "aws.ssm.session.op", "Topic", "session",
+			  "Payload", content);
+	autofree char *body = json_text(message);
+
+	ck_assert_ptr_nonnull(path);
+	agentpeer_start(&agent, path, TOPIC, "session", body,
+			json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s}]}]}", "reported-version",
+				  "3.3.0.0", "*plugins", "name", "sessionManager", "path", path,
+				  "features", "kind", SESSION, "name", "Standard_Stream", "kind",
+				  SESSION, "name", "InteractiveCommands"));
+	agentpeer_ready_go(&agent);
+}
+
+static json_t *
+shell_inputs(void)
+{
+	json_t *in = json_pack("{s:{s:s}}", "shellProfile", "linux", "echo profile-ru''ns");
+
+	if (geteuid() == 0) {
+		json_object_set_new(in, "runAsEnabled", json_true());
+		json_object_set_new(in, "runAsDefaultUser", json_string("nobody"));
+	}
+	return in;
+}
+
+static void
+answer_call(const json_t *m)
+{
+	calls++;
+	ck_assert_str_eq(json_str(m, "path", ""), "/v1/data-channel/" ID);
+	ck_assert_str_eq(json_str(m, "method", ""), "POST");
+	agentpeer_answer(&agent, m,
+			 json_pack("{s:i,s:i,s:s}", "code", 0, "status", token_status, "inline",
+				   token_answer));
+}
+
+static void
+answer_sign(const json_t *m)
+{
+	autofree char *url = xasprintf("ws://127.0.0.1:%d%s", client.port, json_str(m, "path", ""));
+
+	ck_assert_str_eq(json_str(m, "method", ""), "GET");
+	agentpeer_answer(&agent, m,
+			 json_pack("{s:i,s:s,s:{s:s}}", "code", 0, "url", url, "headers",
+				   "Authorization", "AWS4 signed"));
+}
+
+/* Play the agent until the result comes. */
+static void
+expect_result(const char *status, const char *output)
+{
+	for (;;) {
+		autojson json_t *m = agentpeer_next(&agent);
+		const char *t = json_str(m, "t", "");
+		autojson json_t *o = NULL;
+
+		ck_assert_ptr_nonnull(m);
+		if (strcmp(t, "call") == 0) {
+			answer_call(m);
+		} else if (strcmp(t, "sign") == 0) {
+			answer_sign(m);
+		} else {
+			ck_assert_str_eq(t, "reply");
+			ck_assert(json_bool(m, "final", false));
+			o = json_parse(json_str(m, "text", ""), strlen(json_str(m, "text", "")),
+				       "reply", NULL);
+			ck_assert_str_eq(json_str(o, "status", ""), status);
+			ck_assert_str_eq(json_str(o, "output", "-"), output);
+			agentpeer_stored(&agent, m);
+			break;
+		}
+	}
+	json_decref(agentpeer_end(&agent));
+}
+
+static void
+expect_refusal(const char *text)
+{
+	autojson json_t *m = agentpeer_end(&agent);
+
+	ck_assert_int_lt(json_int(m, "result", 0), 0);
+	ck_assert_str_eq(json_str(m, "error", ""), text);
+}
+
+static void
+run(const char *name)
+{
+	wspeer_start(&client, name);
+	start("Standard_Stream", shell_inputs(), NULL, NULL);
+	expect_result("Success", "");
+	ck_assert_int_eq(wspeer_end(&client), 0);
+	client.pid = 0;
+}
+
+START_TEST(t_shell)
+{
+	run("shell");
+	ck_assert_int_eq(calls, 1);
+}
+END_TEST
+
+START_TEST(t_outage)
+{
+	run("outage");
+	ck_assert_int_ge(calls, 2);
+}
+END_TEST
+
+START_TEST(t_closed)
+{
+	run("closed");
+}
+END_TEST
+
+START_TEST(t_interactive)
+{
+	wspeer_start(&client, "interactive");
+	start("InteractiveCommands", shell_inputs(),
+	      json_pack("{s:{s:s}}", "linux", "commands", "echo given: {{ what }}"),
+	      json_pack("{s:{s:s,s:s}}", "what", "type", "String", "allowedPattern", "^[a-z ]*$"));
+	expect_result("Success", "");
+	ck_assert_int_eq(wspeer_end(&client), 0);
+	client.pid = 0;
+}
+END_TEST
+
+START_TEST(t_refused)
+{
+	start("Standard_Stream", json_string("x"), NULL, NULL);
+	expect_refusal("'inputs' of the session document is not an object");
+	teardown();
+	setup();
+	start("Acme", NULL, NULL, NULL);
+	expect_refusal("Plugin with name Acme is not supported by this version of ssm agent, please "
+		       "update to latest version. Step name: Acme");
+	teardown();
+	setup();
+	start("InteractiveCommands", NULL, NULL,
+	      json_pack("{s:{s:s}}", "what", "allowedPattern", "^[0-9]*$"));
+	expect_refusal("parameter 'what' does not match its allowedPattern");
+	teardown();
+	setup();
+	start("InteractiveCommands", NULL, NULL,
+	      json_pack("{s:{s:s}}", "what", "allowedPattern", "^\\w$"));
+	expect_refusal("the allowedPattern of parameter 'what' cannot be checked");
+}
+END_TEST
+
+START_TEST(t_no_channel)
+{
+	token_status = 400;
+	token_answer = "<X>no & more</X>";
+	start("Standard_Stream", shell_inputs(), NULL, NULL);
+	expect_result("Failed",
+		      "\n----------ERROR-------\nSetting up data channel with id " ID
+		      " failed: CreateDataChannel: status 400: '<X>no & more</X>'");
+	ck_assert_int_eq(calls, 6);
+	teardown();
+	setup();
+	token_status = 400;
+	token_answer = "<X>Session is already terminated</X>";
+	start("Standard_Stream", shell_inputs(), NULL, NULL);
+	expect_result("Success", "");
+	ck_assert_int_eq(calls, 1);
+}
+END_TEST
+
+START_TEST(t_no_user)
+{
+	wspeer_start(&client, "says_nothing");
+	start("Standard_Stream",
+	      json_pack("{s:s,s:s}", "runAsEnabled", "true", "runAsDefaultUser", "no such"), NULL,
+	      NULL);
+	expect_result("Failed",
+		      geteuid() == 0
+			      ? "\n----------ERROR-------\nUnable to start command: failed to start "
+				"pty since RunAs user no such does not exist\n"
+			      : "\n----------ERROR-------\nUnable to start command: the agent must "
+				"run as root to use RunAs\n");
+	ck_assert_int_eq(wspeer_end(&client), 0);
+	client.pid = 0;
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("sessionManager session");
+	TCase *tc = tcase_create("sessionManager session");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, t_shell);
+	tcase_add_test(tc, t_outage);
+	tcase_add_test(tc, t_closed);
+	tcase_add_test(tc, t_interactive);
+	tcase_add_test(tc, t_refused);
+	tcase_add_test(tc, t_no_channel);
+	tcase_add_test(tc, t_no_user);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
