@@ -91,8 +91,9 @@ forget(struct dial *d)
 static int64_t
 wait_ms(struct dial *d)
 {
-	int64_t wait = rand_between(WAIT_LO_MS, WAIT_HI_MS) << (d->failures < 10 ? d->failures : 10);
+	int64_t wait = rand_between(WAIT_LO_MS, WAIT_HI_MS);
 
+	wait <<= d->failures < 10 ? d->failures : 10;
 	d->failures++;
 	return wait < WAIT_CAP_MS ? wait : WAIT_CAP_MS;
 }
@@ -255,8 +256,8 @@ begin(struct dial *d)
 				 .timeout_ms = CALL_MS };
 
 	rand_uuid4(request_id);
-	body = xasprintf("{\"MessageSchemaVersion\":\"1.0\",\"RequestId\":\"%s\",\"ClientId\":\"\"}",
-			 request_id);
+	body = xasprintf("{\"MessageSchemaVersion\":\"1.0\",\"RequestId\":\"%s\","
+			 "\"ClientId\":\"\"}", request_id);
 	q.body = body;
 	q.body_len = strlen(body);
 	if (d->S->api->call_start(d->S, &q, on_token, d, &d->request) < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The session document with the operator's parameters put in (spec 02 §5.1 to §5.3). Pure code. */
+/* The session document with the operator's parameters put in: spec 02 §5.1 to §5.3. Pure
+ * code. */
 #ifndef SSM_SESSIONMANAGER_DOCUMENT_H
 #define SSM_SESSIONMANAGER_DOCUMENT_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions at a terminal (spec 02 §6): Standard_Stream is a shell, InteractiveCommands a command. */
+/* Sessions at a terminal (spec 02 §6): Standard_Stream is a shell, InteractiveCommands a
+ * command. */
 #ifndef SSM_SESSIONMANAGER_SHELL_H
 #define SSM_SESSIONMANAGER_SHELL_H
 

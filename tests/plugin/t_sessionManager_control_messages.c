@@ -141,7 +141,8 @@ START_TEST(test_other_readers)
 	ck_assert_str_eq(id, "m-1");
 	ck_assert_str_eq(session, "alice-1");
 	ck_assert_ptr_null(control_reply_ack_read((struct span){ "{}", 2 }, &e));
-	ck_assert_ptr_null(control_shell_read((struct span){ "{\"content\":\"x\"}", 15 }, &none, &e));
+	ck_assert_ptr_null(
+		control_shell_read((struct span){ "{\"content\":\"x\"}", 15 }, &none, &e));
 }
 END_TEST
 

@@ -194,8 +194,8 @@ START_TEST(t_refused)
 	teardown();
 	setup();
 	start("Acme", NULL, NULL, NULL);
-	expect_refusal("Plugin with name Acme is not supported by this version of ssm agent, please "
-		       "update to latest version. Step name: Acme");
+	expect_refusal("Plugin with name Acme is not supported by this version of ssm agent, "
+		       "please update to latest version. Step name: Acme");
 	teardown();
 	setup();
 	start("InteractiveCommands", NULL, NULL,
@@ -236,8 +236,8 @@ START_TEST(t_no_user)
 	      NULL);
 	expect_result("Failed",
 		      geteuid() == 0
-			      ? "\n----------ERROR-------\nUnable to start command: failed to start "
-				"pty since RunAs user no such does not exist\n"
+			      ? "\n----------ERROR-------\nUnable to start command: failed to "
+				"start pty since RunAs user no such does not exist\n"
 			      : "\n----------ERROR-------\nUnable to start command: the agent must "
 				"run as root to use RunAs\n");
 	ck_assert_int_eq(wspeer_end(&client), 0);
