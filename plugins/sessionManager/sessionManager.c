@@ -3,6 +3,7 @@
 #include <config.h>
 #include <ssm_plugin.h>
 
+#include "plugins/sessionManager/command.h"
 #include "plugins/sessionManager/control.h"
 #include "plugins/sessionManager/session.h"
 #include "plugins/sessionManager/shell.h"
@@ -17,6 +18,7 @@ static const struct ssm_feature features[] = {
 	SSM_TOPIC(SESSION_END_TOPIC, &session_end_ops, "/MessageId", "/Payload/Job"),
 	SSM_SESSION("Standard_Stream", &shell_ops),
 	SSM_SESSION("InteractiveCommands", &interactive_ops),
+	SSM_SESSION("NonInteractiveCommands", &command_ops),
 };
 
 SSM_PLUGIN(sessionManager) = {

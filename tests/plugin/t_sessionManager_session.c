@@ -67,10 +67,12 @@ start(const char *type, json_t *inputs, json_t *properties, json_t *parameters)
 
 	ck_assert_ptr_nonnull(path);
 	agentpeer_start(&agent, path, TOPIC, "session", body,
-			json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s}]}]}", "reported-version",
-				  "3.3.0.0", "*plugins", "name", "sessionManager", "path", path,
-				  "features", "kind", SESSION, "name", "Standard_Stream", "kind",
-				  SESSION, "name", "InteractiveCommands"));
+			json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s},{s:i,s:s}]}]}",
+				  "reported-version", "3.3.0.0",
+				  "*plugins", "name", "sessionManager", "path", path, "features",
+				  "kind", SESSION, "name", "Standard_Stream", "kind", SESSION,
+				  "name", "InteractiveCommands", "kind", SESSION, "name",
+				  "NonInteractiveCommands"));
 	agentpeer_ready_go(&agent);
 }
 
@@ -187,6 +189,33 @@ START_TEST(t_interactive)
 }
 END_TEST
 
+static void
+run_command(const char *name, const char *separate, const char *commands, const char *status,
+	    const char *output)
+{
+	wspeer_start(&client, name);
+	start("NonInteractiveCommands", shell_inputs(),
+	      json_pack("{s:{s:s,s:s,s:s,s:s}}", "linux", "commands", commands,
+			"separateOutputStream", separate, "stdOutSeparatorPrefix", "out:",
+			"stdErrSeparatorPrefix", "err:"),
+	      NULL);
+	expect_result(status, output);
+	ck_assert_int_eq(wspeer_end(&client), 0);
+	client.pid = 0;
+	teardown();
+	setup();
+}
+
+START_TEST(t_command)
+{
+	run_command("separate", "true", "sh -c 'echo one; echo two >&2; exit 7'", "Success", "");
+	run_command("combined", "false", "sh -c \"seq 100000 130000; exit 7\"", "Success", "");
+	run_command("interrupted", "true", "sh -c 'trap \"echo got; exit 3\" INT; echo go; "
+		    "while :; do sleep 0.1; done'", "Success", "");
+	run_command("nosuch", "true", "/no/such thing", "Failed", "");
+}
+END_TEST
+
 START_TEST(t_refused)
 {
 	start("Standard_Stream", json_string("x"), NULL, NULL);
@@ -257,6 +286,7 @@ main(void)
 	tcase_add_test(tc, t_outage);
 	tcase_add_test(tc, t_closed);
 	tcase_add_test(tc, t_interactive);
+	tcase_add_test(tc, t_command);
 	tcase_add_test(tc, t_refused);
 	tcase_add_test(tc, t_no_channel);
 	tcase_add_test(tc, t_no_user);

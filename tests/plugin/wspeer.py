@@ -451,13 +451,58 @@ def interactive(p):
     c.until_state("Terminating")
 
 
+def handshake(p):
+    c = Client(p)
+    while not c.others:
+        c.step()
+    kind, request = c.others.pop()
+    actions = json.loads(request)["RequestedClientActions"]
+    need(kind == 5 and [a["ActionType"] for a in actions] == ["SessionType"], "HandshakeRequest")
+    c.type(json.dumps({"ClientVersion": "1.2.650.0", "ProcessedClientActions": [
+        {"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""}],
+        "Errors": None}).encode(), 6)
+    while not c.others:
+        c.step()
+    need(c.others.pop(0)[0] == 7, "HandshakeComplete")
+    return c
+
+
+def separate(p):
+    c = handshake(p)
+    c.until_state("Terminating")
+    need(c.output == b"out:one\n", "stdout")
+    need(c.others == [(11, b"err:two\n"), (12, b"EXIT_CODE: 7")], "stderr, then the exit code")
+
+
+def combined(p):
+    c = handshake(p)
+    c.until_state("Terminating")
+    need(c.output.split() == [b"%d" % i for i in range(100000, 130001)], "output")
+    need(c.others == [], "an exit code")
+
+
+def interrupted(p):
+    c = handshake(p)
+    c.until(b"go")
+    c.type(b"x\x03")
+    c.until_state("Terminating")
+    need(c.output == b"out:go\nout:got\n" and c.others == [(12, b"EXIT_CODE: 3")], "interrupt")
+
+
+def nosuch(p):
+    c = handshake(p)
+    c.until_state("Terminating")
+    need(c.others == [(12, b"EXIT_CODE: 1"), (11, b"fork/exec /no/such: no such file or directory")],
+         "the error")
+
+
 def says_nothing(p):
     c = Client(p)
     c.until_state("Terminating")
     need(c.output == b"", "output")
 
 
-CASES = dict(shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
+CASES = dict(separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
              opcode=opcode, huge=huge, toolong=toolong, badtext=badtext, close=close, cut=cut,
              silent=silent, alive=alive, slow=slow, flood=flood, gush=gush, badaccept=badaccept,
              endless=endless, hang=hang, hangup=hangup, proxy=proxy, noproxy=noproxy, tls=echo,
