@@ -227,7 +227,10 @@ open_end(struct data_end *end, const void *data, size_t len)
 		end_close(old, 1000, "another channel was opened", false);
 	s->channels[end->side]++;
 	set_status(s);
-	set_flow(s);
+	if (s->status < SESSION_TERMINATING)
+		set_flow(s);
+	else if (end->side == SIDE_OPERATOR)
+		session_tell_late(s);
 }
 
 /* ---- what the node may send ---- */
@@ -421,7 +424,7 @@ opened(struct exchange *ex, struct wsend *w, enum session_side side)
 	struct session *s = data_channel_session(ex);
 	struct data_end *end;
 
-	if (!s || session_is_over(s))
+	if (!s || (side == SIDE_NODE ? session_is_over(s) : !session_takes_operator(s)))
 		return NULL;
 	end = xcalloc(1, sizeof(*end));
 	end->s = s;

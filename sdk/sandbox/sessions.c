@@ -100,9 +100,10 @@ tell_operator(struct session *s, const char *output)
 {
 	autojson json_t *closed = channel_closed(s, output);
 
-	if (!s->told)
-		data_channel_tell(s, SIDE_OPERATOR, "channel_closed", closed);
+	if (s->told || !s->ends[SIDE_OPERATOR])
+		return;
 	s->told = true;
+	data_channel_tell(s, SIDE_OPERATOR, "channel_closed", closed);
 }
 
 static void
@@ -117,7 +118,7 @@ finish(struct session *s, enum session_status status, const char *output)
 	timer_cancel(s->sb->ev, &s->longest);
 	s->status = status;
 	s->end_ms = sandbox_now_ms(s->sb);
-	s->tokens[SIDE_NODE][0] = s->tokens[SIDE_OPERATOR][0] = '\0';
+	s->tokens[SIDE_NODE][0] = '\0';
 	if (*output)
 		s->details = xstrndup(output,
 				      text_utf8_floor(output, len,
@@ -148,12 +149,29 @@ session_terminate(struct session *s, const char *output)
 {
 	autojson json_t *closed = channel_closed(s, NULL);
 
-	if (session_is_over(s) || s->told)
+	if (session_is_over(s) || s->asked)
 		return;
+	s->asked = true;
 	session_ending(s);
 	(void)channel_send(s->node, "channel_closed", closed);
 	data_channel_tell(s, SIDE_NODE, "channel_closed", closed);
 	tell_operator(s, output);
+}
+
+bool
+session_takes_operator(const struct session *s)
+{
+	return !session_is_over(s) || !s->told;
+}
+
+void
+session_tell_late(struct session *s)
+{
+	if (!session_is_over(s) && !s->asked)
+		return;
+	tell_operator(s, s->details ? s->details : "");
+	if (session_is_over(s))
+		data_channels_close(s, 1000, "the session is over");
 }
 
 static void

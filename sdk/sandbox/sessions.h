@@ -43,7 +43,8 @@ struct session {
 	struct timer grace;			/* of the node, to end what it was told to end */
 	struct timer idle, longest;
 	int64_t idle_ms;
-	bool told; /* the operator, that it is over */
+	bool asked; /* both sides were told to end */
+	bool told;  /* the operator, that it is over */
 
 	/* data_channel.c */
 	struct data_end *ends[SIDES]; /* NULL: nobody */
@@ -72,6 +73,11 @@ void session_terminate(struct session *s, const char *output);
 void session_ending(struct session *s);
 /* Something was sent: the time without activity begins anew. */
 void session_active(struct session *s);
+/* An operator who joins a session that has ended, or is about to, gets to know; does nothing else.
+ */
+void session_tell_late(struct session *s);
+/* An operator may join: it is not over, or it was over before the operator came. */
+bool session_takes_operator(const struct session *s);
 /* What the node says at the end: P is agent_task_complete, its members checked. */
 void session_complete(struct session *s, const json_t *p);
 

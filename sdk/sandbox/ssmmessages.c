@@ -226,6 +226,16 @@ upgrade(struct exchange *ex)
 		wsend_accept(ex, &channel_ops);
 }
 
+/* A session may be over before its operator comes, who is told then. */
+static void
+join_as_operator(struct exchange *ex)
+{
+	const struct session *s = data_channel_session(ex);
+
+	if ((s && session_takes_operator(s)) || check_session(ex))
+		wsend_accept(ex, &data_channel_ops[SIDE_OPERATOR]);
+}
+
 void
 ssmmessages_request(struct exchange *ex)
 {
@@ -234,8 +244,7 @@ ssmmessages_request(struct exchange *ex)
 	if (strcmp(ex->operation, "OpenDataChannel") == 0 &&
 	    !exchange_header(ex, "authorization") &&
 	    strcmp(ex->query, DATA_CHANNEL_OPERATOR_QUERY) == 0) {
-		if (check_session(ex))
-			wsend_accept(ex, &data_channel_ops[SIDE_OPERATOR]);
+		join_as_operator(ex);
 		return;
 	}
 	if (!dispatch_check_signature(ex))

@@ -371,6 +371,28 @@ def test_terminate(aws, node, s):
     same(ctl("session", session=ends.id)["status"], "Terminated", "the node's answer ends it")
 
 
+def test_late(aws, s):
+    answer = aws.start_session(Target=IID)
+    message(s)
+    complete(s, answer["SessionId"], "Failed", "no such user")
+    message(s)
+    late = operator_end(answer)
+    closed = Message(late.frame()[1])
+    same((closed.kind, closed.json["Output"], late.closed()), ("channel_closed", "no such user", 1000),
+         "an operator who comes after the end is told")
+    url = urlsplit(answer["StreamUrl"])
+    same(Socket(None, url.path + "?" + url.query).status, 400, "once")
+    answer = aws.start_session(Target=IID)
+    message(s)
+    aws.terminate_session(SessionId=answer["SessionId"])
+    message(s)
+    late = operator_end(answer)
+    same(Message(late.frame()[1]).kind, "channel_closed", "one who comes while it ends, too")
+    complete(s, answer["SessionId"])
+    message(s)
+    same(late.closed(), 1000, "and is closed with it")
+
+
 def test_away(aws, operator, node, s):
     ends = Ends(aws, node, s)
     ends.operator.sock.close()
@@ -617,6 +639,7 @@ def main():
     test_rest(aws, node, s)
     test_frames(aws, operator, node, s)
     test_terminate(aws, node, s)
+    test_late(aws, s)
     test_away(aws, operator, node, s)
     test_checked(aws, node, s)
     test_faults(aws, node, s)

@@ -24,6 +24,7 @@ class Client:
             "MessageSchemaVersion": "1.0", "RequestId": str(uuid.uuid4()),
             "TokenValue": response["TokenValue"], "ClientId": str(uuid.uuid4()),
             "ClientVersion": "1.2.650.0"}).encode())
+        self.socket.sock.settimeout(None)
         self.sent = self.expected = 0
         self.early = {}
 
