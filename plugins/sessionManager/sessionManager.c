@@ -5,6 +5,7 @@
 
 #include "plugins/sessionManager/command.h"
 #include "plugins/sessionManager/control.h"
+#include "plugins/sessionManager/port.h"
 #include "plugins/sessionManager/session.h"
 #include "plugins/sessionManager/shell.h"
 
@@ -19,6 +20,7 @@ static const struct ssm_feature features[] = {
 	SSM_SESSION("Standard_Stream", &shell_ops),
 	SSM_SESSION("InteractiveCommands", &interactive_ops),
 	SSM_SESSION("NonInteractiveCommands", &command_ops),
+	SSM_SESSION("Port", &port_ops),
 };
 
 SSM_PLUGIN(sessionManager) = {

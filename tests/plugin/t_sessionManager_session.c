@@ -67,12 +67,12 @@ start(const char *type, json_t *inputs, json_t *properties, json_t *parameters)
 
 	ck_assert_ptr_nonnull(path);
 	agentpeer_start(&agent, path, TOPIC, "session", body,
-			json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s},{s:i,s:s}]}]}",
+			json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s}]}]}",
 				  "reported-version", "3.3.0.0",
 				  "*plugins", "name", "sessionManager", "path", path, "features",
 				  "kind", SESSION, "name", "Standard_Stream", "kind", SESSION,
 				  "name", "InteractiveCommands", "kind", SESSION, "name",
-				  "NonInteractiveCommands"));
+				  "NonInteractiveCommands", "kind", SESSION, "name", "Port"));
 	agentpeer_ready_go(&agent);
 }
 
@@ -216,6 +216,32 @@ START_TEST(t_command)
 }
 END_TEST
 
+static void
+run_port(const char *name, json_t *properties, const char *status, const char *output)
+{
+	wspeer_start(&client, name);
+	if (!properties) /* the client has a server at the port behind its own */
+		properties = json_pack("{s:o}", "portNumber",
+				       json_sprintf("%d", client.port + 1));
+	start("Port", NULL, properties, NULL);
+	expect_result(status, output);
+	ck_assert_int_eq(wspeer_end(&client), 0);
+	client.pid = 0;
+	teardown();
+	setup();
+}
+
+START_TEST(t_port)
+{
+	run_port("port", NULL, "Success", "");
+	run_port("portfails", json_pack("{s:s}", "portNumber", "1"), "Failed",
+		 "\n----------ERROR-------\nUnable to connect to specified port: "
+		 "Connection refused");
+	run_port("portfails", json_pack("{s:s,s:s}", "portNumber", "22", "host", "db"), "Failed",
+		 "\n----------ERROR-------\nThis agent does not forward ports yet, but for SSH.");
+}
+END_TEST
+
 START_TEST(t_refused)
 {
 	start("Standard_Stream", json_string("x"), NULL, NULL);
@@ -287,6 +313,7 @@ main(void)
 	tcase_add_test(tc, t_closed);
 	tcase_add_test(tc, t_interactive);
 	tcase_add_test(tc, t_command);
+	tcase_add_test(tc, t_port);
 	tcase_add_test(tc, t_refused);
 	tcase_add_test(tc, t_no_channel);
 	tcase_add_test(tc, t_no_user);

@@ -496,13 +496,36 @@ def nosuch(p):
          "the error")
 
 
+def port(p):
+    c = handshake(p)
+    server, _ = p.behind.accept()
+    data = os.urandom(300000)
+    for i in range(0, 3000, 1000):
+        c.type(data[i:i + 1000])
+    got = b""
+    while len(got) < 3000:
+        got += server.recv(3000)
+    need(got == data[:3000], "what the client sent")
+    import threading
+    threading.Thread(target=lambda: (server.sendall(data), server.close())).start()
+    while len(c.output) < len(data):
+        c.step()
+    need(c.output == data, "what the server sent")
+    need(p.ends() and c.states == ["Connected"], "the end")
+
+
+def portfails(p):
+    handshake(p)
+    need(p.ends(), "goes on")
+
+
 def says_nothing(p):
     c = Client(p)
     c.until_state("Terminating")
     need(c.output == b"", "output")
 
 
-CASES = dict(separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
+CASES = dict(port=port, portfails=portfails, separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
              opcode=opcode, huge=huge, toolong=toolong, badtext=badtext, close=close, cut=cut,
              silent=silent, alive=alive, slow=slow, flood=flood, gush=gush, badaccept=badaccept,
              endless=endless, hang=hang, hangup=hangup, proxy=proxy, noproxy=noproxy, tls=echo,
@@ -521,6 +544,12 @@ def certificate(folder):
 def main():
     case = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0))
+    behind = None
+    while case == "port" and not behind:
+        try:
+            behind = socket.create_server(("127.0.0.1", listener.getsockname()[1] + 1))
+        except (OSError, OverflowError):
+            listener = socket.create_server(("127.0.0.1", 0))
     if case in ("tls", "strange"):
         certificate(sys.argv[2])
     print(listener.getsockname()[1], flush=True)
@@ -536,7 +565,7 @@ def main():
         need(case == "tls", "a strange certificate was taken")
         need(sock.selected_alpn_protocol() != "h2", "HTTP/2")
     peer = Peer(sock)
-    peer.listener = listener
+    peer.listener, peer.behind = listener, behind
     CASES[case](peer)
 
 
