@@ -17,13 +17,16 @@
 #include "core/base/text.h"
 #include "plugins/sessionManager/inputs.h"
 #include "plugins/sessionManager/messages.h"
+#include "plugins/sessionManager/mux.h"
 
 #define READ_BYTES 16384
+#define MUX_SINCE "1.1.70"	     /* spec 02 §7.1 */
+#define NO_KEEP_ALIVE "1.2.331.0" /* clients up to this need it, spec 02 §7.4 */
 
 static struct {
 	int fd;
 	uint16_t number;
-	bool ipv6, connected;
+	bool ipv6, connected, muxed;
 	struct ssm_watch *watch;
 	char held[READ_BYTES]; /* read, and the session had no room for it */
 	size_t held_len;
@@ -129,7 +132,7 @@ dial(struct ssm *S, struct ssm_session *s)
 }
 
 static int
-check(const struct port_properties *p, struct err *e)
+check(const struct port_properties *p, const char *client, struct err *e)
 {
 	int64_t number = 0;
 
@@ -137,8 +140,11 @@ check(const struct port_properties *p, struct err *e)
 		return err_set(e, -EINVAL, "Port number is empty in session properties.");
 	if (text_to_i64(p->port, 1, 65535, &number) < 0)
 		return err_set(e, -EINVAL, "'%.20s' is not the number of a port", p->port);
-	if (*p->host || *p->type)
-		return err_set(e, -ENOSYS, "This agent does not forward ports yet, but for SSH.");
+	if (*p->host)
+		return err_set(e, -ENOSYS, "This agent does not forward ports of other hosts yet.");
+	port.muxed = strcmp(p->type, "LocalPortForwarding") == 0;
+	if (port.muxed && version_compare(client, MUX_SINCE) < 0)
+		return err_set(e, -ENOSYS, "Please update the session manager plugin.");
 	port.number = (uint16_t)number;
 	return 0;
 }
@@ -147,6 +153,7 @@ static int32_t
 port_open(struct ssm *S, struct ssm_session *s)
 {
 	const char *text = S->api->session_str(S, s, "/properties", "{}");
+	const char *client = S->api->session_str(S, s, "/ClientVersion", "");
 	struct port_properties p = { 0 };
 	struct err e = { 0, "" };
 	autojson json_t *v = json_parse(text, strlen(text), "properties", &e);
@@ -157,10 +164,14 @@ port_open(struct ssm *S, struct ssm_session *s)
 		why = xasprintf("Unable to remarshal session properties. %s", err_text(&e));
 		return S->api->session_end(S, s, SSM_FAILED, why);
 	}
-	r = check(&p, &e);
+	r = check(&p, client, &e);
 	port_properties_done(&p);
 	if (r < 0)
 		return S->api->session_end(S, s, SSM_FAILED, err_text(&e));
+	if (port.muxed) {
+		mux_open(S, s, port.number, version_compare(client, NO_KEEP_ALIVE) <= 0);
+		return 0;
+	}
 	r = dial(S, s);
 	if (r < 0)
 		(void)not_connected(S, s, -r);
@@ -185,6 +196,8 @@ port_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const vo
 {
 	ssize_t n;
 
+	if (port.muxed)
+		return mux_input(S, s, payload_type, data, len);
 	if (payload_type == PAYLOAD_FLAG)
 		return take_flag(S, s, (struct span){ data, len });
 	if (payload_type != PAYLOAD_OUTPUT)
@@ -206,6 +219,8 @@ port_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const vo
 static int32_t
 port_writable(struct ssm *S, struct ssm_session *s)
 {
+	if (port.muxed)
+		return mux_writable(S, s);
 	if (!port.watch || port.held_len == 0)
 		return 0;
 	if (S->api->session_send(S, s, PAYLOAD_OUTPUT, port.held, port.held_len) == -EAGAIN)
@@ -218,7 +233,10 @@ static void
 port_close(struct ssm *S, struct ssm_session *s, int32_t reason)
 {
 	(void)reason;
-	(void)end(S, s, 0);
+	if (port.muxed)
+		mux_close(S, s);
+	else
+		(void)end(S, s, 0);
 }
 
 const struct ssm_session_ops port_ops = { sizeof(port_ops), 0,	port_open, port_input,

@@ -220,6 +220,10 @@ static void
 run_port(const char *name, json_t *properties, const char *status, const char *output)
 {
 	wspeer_start(&client, name);
+	if (!properties && strcmp(name, "mux") == 0)
+		properties = json_pack("{s:o,s:s}", "portNumber",
+				       json_sprintf("%d", client.port + 1),
+				       "type", "LocalPortForwarding");
 	if (!properties) /* the client has a server at the port behind its own */
 		properties = json_pack("{s:o}", "portNumber",
 				       json_sprintf("%d", client.port + 1));
@@ -234,11 +238,13 @@ run_port(const char *name, json_t *properties, const char *status, const char *o
 START_TEST(t_port)
 {
 	run_port("port", NULL, "Success", "");
+	run_port("mux", NULL, "Success", "");
 	run_port("portfails", json_pack("{s:s}", "portNumber", "1"), "Failed",
 		 "\n----------ERROR-------\nUnable to connect to specified port: "
 		 "Connection refused");
 	run_port("portfails", json_pack("{s:s,s:s}", "portNumber", "22", "host", "db"), "Failed",
-		 "\n----------ERROR-------\nThis agent does not forward ports yet, but for SSH.");
+		 "\n----------ERROR-------\nThis agent does not forward ports of other hosts "
+		 "yet.");
 }
 END_TEST
 

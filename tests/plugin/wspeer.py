@@ -514,6 +514,36 @@ def port(p):
     need(p.ends() and c.states == ["Connected"], "the end")
 
 
+def mux(p):
+    """Two streams; each ends in one direction first."""
+    c = handshake(p)
+    data = os.urandom(200000)
+    for stream in (3, 5):
+        c.type(struct.pack("<BBHI", 1, 0, 0, stream) + struct.pack("<BBHI", 1, 2, 5, stream) + b"hello" +
+               struct.pack("<BBHI", 1, 1, 0, stream))
+    import threading
+    for _ in (3, 5):
+        server, _ = p.behind.accept()
+        got = b""
+        while more := server.recv(100):
+            got += more
+        need(got == b"hello", "hello")
+        threading.Thread(target=lambda s=server: (s.sendall(data), s.close())).start()
+    streams, ended = {3: b"", 5: b""}, set()
+    while len(ended) < 2:
+        while len(c.output) < 8 or len(c.output) < 8 + struct.unpack("<H", c.output[2:4])[0]:
+            c.step()
+        version, cmd, n, stream = struct.unpack("<BBHI", c.output[:8])
+        need(version == 1 and cmd in (1, 2), "a frame of smux")
+        streams[stream] += c.output[8:8 + n]
+        c.output = c.output[8 + n:]
+        if cmd == 1:
+            ended.add(stream)
+    need(streams == {3: data, 5: data}, "what the server sent")
+    c.type(struct.pack(">I", 2), 10)
+    need(p.ends(), "the end")
+
+
 def portfails(p):
     handshake(p)
     need(p.ends(), "goes on")
@@ -525,7 +555,7 @@ def says_nothing(p):
     need(c.output == b"", "output")
 
 
-CASES = dict(port=port, portfails=portfails, separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
+CASES = dict(mux=mux, port=port, portfails=portfails, separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
              opcode=opcode, huge=huge, toolong=toolong, badtext=badtext, close=close, cut=cut,
              silent=silent, alive=alive, slow=slow, flood=flood, gush=gush, badaccept=badaccept,
              endless=endless, hang=hang, hangup=hangup, proxy=proxy, noproxy=noproxy, tls=echo,
@@ -545,7 +575,7 @@ def main():
     case = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0))
     behind = None
-    while case == "port" and not behind:
+    while case in ("mux", "port") and not behind:
         try:
             behind = socket.create_server(("127.0.0.1", listener.getsockname()[1] + 1))
         except (OSError, OverflowError):
