@@ -313,9 +313,18 @@ def bench_idle(agent, base):
     row("wake-ups in 10 s idle", "%d" % wakes)
 
 
+def is_service(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return b"--service" in f.read().split(b"\0")
+    except OSError:
+        return False
+
+
 def settle(agent):
-    """Until no host is left and what was written in passing is on its way."""
-    while children(agent.pid):
+    """Until no host of a command is left and what was written in passing is on its way. Those of
+    services stay."""
+    while [pid for pid in children(agent.pid) if not is_service(pid)]:
         time.sleep(0.02)
     time.sleep(0.3)
 
