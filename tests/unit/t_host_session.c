@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/json.h"
 #include "core/base/mem.h"
@@ -92,13 +93,26 @@ START_TEST(t_output_waits)
 }
 END_TEST
 
+/* The shell has come so far that it makes the file "ready". */
+static void
+expect_ready(void)
+{
+	autofree char *path = xasprintf("%s/ready", peer.folder);
+
+	for (int i = 0; access(path, F_OK) < 0; i++) {
+		ck_assert_int_lt(i, 2000);
+		usleep(10000);
+	}
+}
+
 START_TEST(t_cancel)
 {
 	start(json_pack("{s:s,s:s}", "type", "zoo:shell", "sh",
-			"exec 2>/dev/null; trap 'exit 4' HUP; trap '' TERM; "
+			"exec 2>/dev/null; trap 'exit 4' HUP; trap '' TERM; : >ready; "
 			"while :; do sleep 0.1; done"),
 	      NULL);
 	expect_reply("opening", false);
+	expect_ready();
 	agentpeer_send(&peer, json_pack("{s:s,s:i}", "t", "cancel", "grace_ms", 60000));
 	expect_reply("result=0 text=how=3 code=4 reason=7 types=0: ", true);
 	expect_end(0, NULL);
