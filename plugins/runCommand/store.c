@@ -333,11 +333,14 @@ fill_text(const struct fill *f, const json_t *v)
 static const json_t *
 list_of(const struct store *s, const json_t *element)
 {
-	const char *text = json_string_value(element), *end = text + json_string_length(element);
+	const char *text = json_string_value(element), *end;
 	const json_t *parameter;
 	struct token t;
 
-	if (!text || !next_token(text, end, &t))
+	if (!text)
+		return NULL;
+	end = text + json_string_length(element);
+	if (!next_token(text, end, &t))
 		return NULL;
 	if (skip(text, end, "\t\n\v\f\r ") != t.start || skip(t.end, end, "\t\n\v\f\r ") != end)
 		return NULL;
