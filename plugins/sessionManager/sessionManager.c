@@ -17,7 +17,7 @@ static const struct ssm_feature features[] = {
 	  .needs = "?session=*",
 	  .job_key = "/MessageId" },
 	SSM_TOPIC(SESSION_END_TOPIC, &session_end_ops, "/MessageId", "/Payload/Job"),
-	SSM_SESSION("Standard_Stream", &shell_ops),
+	SSM_SESSION("Standard_Stream", &terminal_ops),
 	SSM_SESSION("InteractiveCommands", &interactive_ops),
 	SSM_SESSION("NonInteractiveCommands", &command_ops),
 	SSM_SESSION("Port", &port_ops),

@@ -224,9 +224,9 @@ shell_close(struct ssm *S, struct ssm_session *s, int32_t reason)
 	(void)S->api->watch(S, &on, &shell.killer);
 }
 
-const struct ssm_session_ops shell_ops = { sizeof(shell_ops), 0,	      shell_open,
-					   shell_input,	      shell_resize,   shell_writable,
-					   shell_close };
+const struct ssm_session_ops terminal_ops = {
+	sizeof(terminal_ops), 0, shell_open, shell_input, shell_resize, shell_writable, shell_close
+};
 const struct ssm_session_ops interactive_ops = {
 	sizeof(interactive_ops), 0,		 interactive_open, shell_input,
 	shell_resize,		 shell_writable, shell_close

@@ -6,6 +6,6 @@
 
 #include <ssm_plugin.h>
 
-extern const struct ssm_session_ops shell_ops, interactive_ops;
+extern const struct ssm_session_ops terminal_ops, interactive_ops;
 
 #endif
