@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/fs.h"
 #include "core/base/mem.h"
@@ -213,4 +214,19 @@ json_cleanup(json_t **v)
 {
 	json_decref(*v);
 	*v = NULL;
+}
+
+json_t *
+json_any_case(json_t *obj, const char *key)
+{
+	json_t *v = json_object_get(obj, key), *other;
+	const char *name;
+
+	if (v && !json_is_null(v))
+		return v;
+	v = NULL;
+	json_object_foreach(obj, name, other)
+		if (strcasecmp(name, key) == 0 && !json_is_null(other))
+			v = other;
+	return v;
 }

@@ -42,4 +42,8 @@ int json_add_string_go(struct sbuf *b, const char *s, size_t len);
 void json_cleanup(json_t **v);
 #define autojson __attribute__((cleanup(json_cleanup)))
 
+/* The value of KEY in any case, an exact match first, as Go reads JSON (spec 02 §2.6);
+ * NULL when absent or null. Borrowed from OBJ. */
+json_t *json_any_case(json_t *obj, const char *key);
+
 #endif

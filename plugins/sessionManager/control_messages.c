@@ -73,30 +73,30 @@ control_job_read(struct span payload, struct control_job *ret, struct err *e)
 	return 0;
 }
 
-char *
-control_reply_ack_read(struct span payload, struct err *e)
+/* The text member KEY of a message that acknowledges another one. Caller frees. */
+static char *
+read_ack(struct span payload, const char *what, const char *key, struct err *e)
 {
-	autojson json_t *o = json_parse(payload.p, payload.len, "agent_job_reply_ack", e);
-	char *id = json_is_object(o) ? text_member(o, "acknowledgedMessageId") : NULL;
+	autojson json_t *o = json_parse(payload.p, payload.len, what, e);
+	char *id = json_is_object(o) ? text_member(o, key) : NULL;
 
 	if (id && *id)
 		return id;
 	free(id);
-	(void)err_set(e, -EBADMSG, "agent_job_reply_ack: it names no message");
+	(void)err_set(e, -EBADMSG, "%s: it names no message", what);
 	return NULL;
+}
+
+char *
+control_reply_ack_read(struct span payload, struct err *e)
+{
+	return read_ack(payload, "agent_job_reply_ack", "acknowledgedMessageId", e);
 }
 
 char *
 control_task_ack_read(struct span payload, struct err *e)
 {
-	autojson json_t *o = json_parse(payload.p, payload.len, "agent_task_acknowledge", e);
-	char *id = json_is_object(o) ? text_member(o, "MessageId") : NULL;
-
-	if (id && *id)
-		return id;
-	free(id);
-	(void)err_set(e, -EBADMSG, "agent_task_acknowledge: it names no message");
-	return NULL;
+	return read_ack(payload, "agent_task_acknowledge", "MessageId", e);
 }
 
 char *

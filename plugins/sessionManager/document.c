@@ -11,28 +11,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
-
-/* The value of KEY in any case, an exact match first; NULL when absent or null (spec 02 §2.6). */
-static json_t *
-member(json_t *obj, const char *key)
-{
-	json_t *v = json_object_get(obj, key), *other;
-	const char *name;
-
-	if (v && !json_is_null(v))
-		return v;
-	v = NULL;
-	json_object_foreach(obj, name, other)
-		if (strcasecmp(name, key) == 0 && !json_is_null(other))
-			v = other;
-	return v;
-}
 
 /* ------------------------------------------------------------- parameters */
 
@@ -88,10 +71,10 @@ parameter_values(json_t *declared, json_t *given, struct err *e)
 
 	json_object_foreach(declared, name, p) {
 		json_t *v = is_name(name) ? json_object_get(given, name) : NULL;
-		const char *pattern = json_string_value(member(p, "allowedPattern"));
+		const char *pattern = json_string_value(json_any_case(p, "allowedPattern"));
 
 		if (!v || json_is_null(v))
-			v = member(p, "default");
+			v = json_any_case(p, "default");
 		if (v && pattern && *pattern && check_pattern(name, v, pattern, e) < 0)
 			return NULL;
 		if (!v && pattern && *pattern) {
@@ -219,7 +202,7 @@ replaced(json_t *v, const json_t *values, struct err *e)
 static int
 put_object(json_t *ret, const char *key, json_t *document, const json_t *values, struct err *e)
 {
-	json_t *v = member(document, key), *new;
+	json_t *v = json_any_case(document, key), *new;
 
 	if (v && !json_is_object(v))
 		return err_set(e, -EINVAL, "'%s' of the session document is not an object", key);
@@ -230,7 +213,7 @@ put_object(json_t *ret, const char *key, json_t *document, const json_t *values,
 static int
 put_text(json_t *ret, const char *key, json_t *from, struct err *e)
 {
-	json_t *v = member(from, key);
+	json_t *v = json_any_case(from, key);
 
 	if (v && (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v)))
 		return err_set(e, -EINVAL, "'%s' is not a text without NUL", key);
@@ -240,19 +223,20 @@ put_text(json_t *ret, const char *key, json_t *from, struct err *e)
 static int
 fill(json_t *ret, json_t *start, struct err *e)
 {
-	json_t *document = member(start, "DocumentContent"), *v;
+	json_t *document = json_any_case(start, "DocumentContent"), *v;
 	autojson json_t *values = NULL;
 
 	if (!json_is_object(document))
 		return err_set(e, -EINVAL, "the session has no document");
-	v = member(document, "schemaVersion");
+	v = json_any_case(document, "schemaVersion");
 	if (!json_is_string(v) || strcmp(json_string_value(v), "1.0") != 0)
 		return err_set(e, -EINVAL, "the session document's schemaVersion is not 1.0");
 	if (put_text(ret, "SessionId", start, e) < 0 || put_text(ret, "RunAsUser", start, e) < 0 ||
 	    put_text(ret, "SessionOwner", start, e) < 0 ||
 	    put_text(ret, "sessionType", document, e) < 0)
 		return -EINVAL;
-	values = parameter_values(member(document, "parameters"), member(start, "Parameters"), e);
+	values = parameter_values(json_any_case(document, "parameters"),
+				  json_any_case(start, "Parameters"), e);
 	if (!values || put_object(ret, "inputs", document, values, e) < 0 ||
 	    put_object(ret, "properties", document, values, e) < 0)
 		return -EINVAL;

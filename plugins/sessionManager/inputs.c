@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
 
@@ -23,22 +23,6 @@ struct field {
 	enum kind kind;
 	size_t at;
 };
-
-/* The value of KEY in any case, an exact match first; NULL when absent or null. */
-static json_t *
-member(json_t *obj, const char *key)
-{
-	json_t *v = json_object_get(obj, key), *other;
-	const char *name;
-
-	if (v && !json_is_null(v))
-		return v;
-	v = NULL;
-	json_object_foreach(obj, name, other)
-		if (!strcasecmp(name, key) && !json_is_null(other))
-			v = other;
-	return v;
-}
 
 static int
 wrong(const char *key, const char *wanted, struct err *e)
@@ -82,7 +66,7 @@ read_bool(const json_t *v, const struct field *f, bool *ret, struct err *e)
 static int
 read_field(json_t *obj, const struct field *f, void *to, struct err *e)
 {
-	const json_t *v = member(obj, f->key);
+	const json_t *v = json_any_case(obj, f->key);
 
 	if (f->kind != TEXT)
 		return read_bool(v, f, (bool *)((char *)to + f->at), e);
@@ -126,7 +110,8 @@ session_inputs_read(json_t *v, struct session_inputs *ret, struct err *e)
 	int r = read_fields(v, input_fields, NELEMS(input_fields), &s, e);
 
 	if (r >= 0) {
-		r = read_fields(member(v, "shellProfile"), profile_fields, NELEMS(profile_fields),
+		r = read_fields(json_any_case(v, "shellProfile"), profile_fields,
+			    NELEMS(profile_fields),
 				&s, e);
 		if (r < 0)
 			(void)err_prefix(e, "shellProfile");
@@ -181,7 +166,8 @@ command_properties_read(json_t *v, struct command_properties *ret, struct err *e
 	int r = read_fields(v, NULL, 0, &p, e);
 
 	if (r >= 0)
-		r = read_fields(member(v, "linux"), command_fields, NELEMS(command_fields), &p, e);
+		r = read_fields(json_any_case(v, "linux"), command_fields, NELEMS(command_fields),
+			    &p, e);
 	if (r >= 0)
 		r = check_prefix("stdout", p.stdout_prefix, e);
 	if (r >= 0)

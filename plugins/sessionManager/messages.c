@@ -5,29 +5,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
 
 #define FAILURE_MAX 2048 /* bytes of a client's error that are passed on */
-
-/* The value of KEY in any case, an exact match first; NULL when absent or null. */
-static json_t *
-member(json_t *obj, const char *key)
-{
-	json_t *v = json_object_get(obj, key), *other;
-	const char *name;
-
-	if (v && !json_is_null(v))
-		return v;
-	v = NULL;
-	json_object_foreach(obj, name, other)
-		if (!strcasecmp(name, key) && !json_is_null(other))
-			v = other;
-	return v;
-}
 
 static int
 wrong_type(const char *what, const char *key, const char *wanted, struct err *e)
@@ -40,7 +23,7 @@ wrong_type(const char *what, const char *key, const char *wanted, struct err *e)
 static int
 get_text(json_t *obj, const char *what, const char *key, const char **ret, struct err *e)
 {
-	const json_t *v = member(obj, key);
+	const json_t *v = json_any_case(obj, key);
 
 	if (v && (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v)))
 		return wrong_type(what, key, "a text without NUL", e);
@@ -51,7 +34,7 @@ get_text(json_t *obj, const char *what, const char *key, const char **ret, struc
 static int
 get_number(json_t *obj, const char *what, const char *key, int64_t max, int64_t *ret, struct err *e)
 {
-	const json_t *v = member(obj, key);
+	const json_t *v = json_any_case(obj, key);
 	int64_t n = v && json_is_integer(v) ? json_integer_value(v) : 0;
 
 	if ((v && !json_is_integer(v)) || n < 0 || n > max)
@@ -64,7 +47,7 @@ get_number(json_t *obj, const char *what, const char *key, int64_t max, int64_t 
 static int
 get_bool(json_t *obj, const char *what, const char *key, bool *ret, struct err *e)
 {
-	const json_t *v = member(obj, key);
+	const json_t *v = json_any_case(obj, key);
 
 	if (v && !json_is_boolean(v))
 		return wrong_type(what, key, "true or false", e);
@@ -222,7 +205,7 @@ read_action(json_t *action, const char *what, struct handshake_response *ret, st
 	if (r < 0)
 		return r;
 	if (status == 1 && !strcmp(type, "KMSEncryption"))
-		return read_kms(member(action, "ActionResult"), what, ret, e);
+		return read_kms(json_any_case(action, "ActionResult"), what, ret, e);
 	if (status == 1) {
 		ret->session_type |= !strcmp(type, "SessionType");
 		return 0;
@@ -254,7 +237,7 @@ message_read_handshake(struct span payload, struct handshake_response *ret, stru
 	if (strlen(version) >= sizeof(h.client_version))
 		return wrong_type(what, "ClientVersion", "a version", e);
 	memcpy(h.client_version, version, strlen(version));
-	actions = member(v, "ProcessedClientActions");
+	actions = json_any_case(v, "ProcessedClientActions");
 	if (actions && (!json_is_array(actions) || json_array_size(actions) > MESSAGE_MAX_ACTIONS))
 		return wrong_type(what, "ProcessedClientActions", "a list of at most 16", e);
 	for (size_t i = 0; i < json_array_size(actions) && r >= 0; i++)

@@ -335,6 +335,19 @@ START_TEST(test_invalid_utf8_in_values)
 }
 END_TEST
 
+START_TEST(test_any_case)
+{
+	autojson json_t *o =
+		json_loads("{\"NAME\":1,\"name\":2,\"other\":null,\"Third\":3}", 0, NULL);
+
+	ck_assert_int_eq(json_integer_value(json_any_case(o, "name")), 2);
+	ck_assert_int_eq(json_integer_value(json_any_case(o, "third")), 3);
+	ck_assert_ptr_null(json_any_case(o, "other"));
+	ck_assert_ptr_null(json_any_case(o, "none"));
+	ck_assert_ptr_null(json_any_case(NULL, "none"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -353,6 +366,7 @@ main(void)
 	tcase_add_test(t, test_text);
 	tcase_add_test(t, test_go_keeps_order_unless_asked);
 	tcase_add_test(t, test_reals);
+	tcase_add_test(t, test_any_case);
 	tcase_add_test(t, test_reals_in_locale);
 	tcase_add_test(t, test_add_string_go);
 	tcase_add_test(t, test_invalid_utf8_in_values);
