@@ -312,7 +312,8 @@ typedef int32_t ssm_fd_fn(struct ssm *, struct ssm_watch *, int32_t fd, uint32_t
 			  void *arg);
 typedef int32_t ssm_timer_fn(struct ssm *, struct ssm_watch *, void *arg);
 /* The end of what was started: RESULT as the blocking form returns it; REPLY is borrowed and
- * NULL where the blocking form has none. The watch is gone when it is called.                */
+ * NULL where the blocking form has none. After a failure its body is the reason in words, or
+ * NULL. The watch is gone when it is called.                                                 */
 typedef void ssm_done_fn(struct ssm *, int32_t result, const struct ssm_reply *reply, void *arg);
 typedef void ssm_end_fn(struct ssm *, int32_t result, const struct ssm_end *end, void *arg);
 

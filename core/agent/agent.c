@@ -306,6 +306,8 @@ plugin_info(const struct agent *a, const char *platform, const char *platform_ve
 	put(o, "state-dir", conf_path(a->conf, CONF_PATH_STATE));
 	put(o, "run-dir", run);
 	put(o, "ca-file", conf_str(a->conf, "Net.CaFile"));
+	put(o, "require-kms-challenge",
+	    conf_bool(a->conf, "Kms.RequireKMSChallengeResponse") ? "yes" : "no");
 	put_live_info(a, o);
 	return o;
 }

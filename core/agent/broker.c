@@ -392,6 +392,8 @@ on_transfer(void *arg, const json_t *result)
 	}
 	m = new_result(r->id, (int)json_int(result, "code", 0), json_str(result, "error", NULL));
 	json_object_set_new(m, "status", json_integer(json_int(result, "status", 0)));
+	if (*json_str(result, "service_code", ""))
+		json_object_set_new(m, "name", json_string(json_str(result, "service_code", "")));
 	json_object_set_new(m, "bytes", json_integer(json_int(result, "bytes", 0)));
 	finish(r, m, NULL, 0);
 }

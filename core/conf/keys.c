@@ -59,6 +59,8 @@ static const struct key keys[] = {
 	STR("S3", "Endpoint", "", "Endpoint of S3: URL or host."),
 	STR("Logs", "Endpoint", "", "Endpoint of CloudWatch Logs: URL or host."),
 	STR("Kms", "Endpoint", "", "Endpoint of KMS: URL or host."),
+	BOOL("Kms", "RequireKMSChallengeResponse", "no",
+	     "Refuse encrypted sessions with a client too old to bind the key to a challenge."),
 	STR("Mgs", "Endpoint", "", "Endpoint of ssmmessages: URL or host."),
 	LIST("Identity", "ConsumptionOrder", "OnPrem EC2 CustomIdentity",
 	     "Identities in the order in which they are tried: OnPrem EC2 ECS CustomIdentity."),
@@ -129,7 +131,6 @@ static const struct key keys[] = {
 	UNUSED("S3", "LogBucket", OPTS_STRING, "", 0, 0, NULL),
 	UNUSED("S3", "LogKey", OPTS_STRING, "", 0, 0, NULL),
 	UNUSED("Birdwatcher", "ForceEnable", OPTS_BOOL, "no", 0, 0, NULL),
-	UNUSED("Kms", "RequireKMSChallengeResponse", OPTS_BOOL, "no", 0, 0, NULL),
 	UNUSED("Identity", "Ec2SystemInfoDetectionResponse", OPTS_STRING, "", 0, 0,
 	       "||true|false|"),
 };

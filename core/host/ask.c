@@ -195,6 +195,10 @@ ask_answer(struct ssm *S, int result, struct answer *a, struct ssm_reply *ret)
 	int32_t r = take_answer(S, result, a);
 
 	fill_reply(a, ret);
+	if (r < 0 && !ret->body) {
+		ret->body = xstrdup(json_str(a->json, "error", NULL));
+		ret->body_len = ret->body ? strlen(ret->body) : 0;
+	}
 	return r;
 }
 

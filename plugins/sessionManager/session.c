@@ -17,6 +17,7 @@
 #include "core/base/sbuf.h"
 #include "core/base/strv.h"
 #include "core/base/text.h"
+#include "plugins/sessionManager/answer.h"
 #include "plugins/sessionManager/channel.h"
 #include "plugins/sessionManager/data.h"
 #include "plugins/sessionManager/dial.h"
@@ -466,22 +467,21 @@ on_decrypted(struct ssm *S, int32_t result, const struct ssm_reply *r, void *arg
 	struct ssm_session *s = arg;
 	autojson json_t *o = NULL;
 	autofree unsigned char *key = NULL;
+	autofree char *why = NULL;
 	size_t len = 0;
 
 	(void)S;
 	s->kms = NULL;
-	if (result >= 0 && r->status == 200)
+	if (answer_is_good(result, r))
 		o = json_parse(r->body ? r->body : "", r->body_len, "the answer of KMS", NULL);
 	if (o && text_unbase64(json_str(o, "Plaintext", ""), &key, &len) == 0) {
 		channel_key(s->channel, 0, "", key, len);
 		wipe(key, len);
 		return;
 	}
-	channel_key(s->channel, -EACCES,
-		    result < 0	      ? strerror(-result)
-			    : r->error ? r->error
-				       : "the answer cannot be read",
-		    NULL, 0);
+	why = answer_is_good(result, r) ? xstrdup("the answer cannot be read")
+					: answer_reason(result, r);
+	channel_key(s->channel, -EACCES, why, NULL, 0);
 }
 
 static void
@@ -580,6 +580,7 @@ static void
 prepare_handshake(struct ssm_session *s, const char *type)
 {
 	const char *version = s->S->api->info(s->S, "reported-version");
+	const char *required = s->S->api->info(s->S, "require-kms-challenge");
 	struct command_properties p;
 
 	s->bytes = strcmp(type, "Port") == 0;
@@ -588,6 +589,7 @@ prepare_handshake(struct ssm_session *s, const char *type)
 		.session_type = type,
 		.properties = s->bytes ? json_object_get(s->document, "properties") : NULL,
 		.kms_key_id = *s->inputs.kms_key_id && !s->bytes ? s->inputs.kms_key_id : NULL,
+		.require_challenge = required && strcmp(required, "yes") == 0,
 	};
 	if (s->bytes ||
 	    command_properties_read(json_object_get(s->document, "properties"), &p, NULL) < 0)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # An operator's client for sessions, with the arguments that the aws command line gives to
 # session-manager-plugin: what the node puts out goes to standard output, standard input to the node.
+# SESSION_CLIENT=wrong-key: it encrypts with another key than it asked for; no-challenge: as clients
+# did that knew no challenge in the key's context; mute: it does not answer the challenge.
 """usage: session_client.py READY.json PROGRAM RESPONSE REGION OPERATION [PROFILE PARAMETERS ENDPOINT]"""
+import base64
 import json
 import os
 import select
@@ -10,14 +13,46 @@ import sys
 import uuid
 from urllib.parse import urlsplit
 
+import botocore.session
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sandbox_lib import READY, operator_credentials
 from sandbox_ws import Message, Socket, write_message
 
 CHUNK = 1024
-OUTPUT, HANDSHAKE, ANSWER, COMPLETE, STDERR, EXIT_CODE = 1, 5, 6, 7, 11, 12
+OUTPUT, HANDSHAKE, ANSWER, COMPLETE, CHALLENGE, CHALLENGE_ANSWER, STDERR, EXIT_CODE = \
+    1, 5, 6, 7, 8, 9, 11, 12
+KIND = os.environ.get("SESSION_CLIENT", "")
+
+
+class Crypt:
+    """The data key of a session, spec 02 section 4.4."""
+
+    def __init__(self, key, session, target, challenge):
+        credentials = operator_credentials()
+        kms = botocore.session.Session().create_client(
+            "kms", region_name=READY["region"], endpoint_url=READY["endpoint"],
+            aws_access_key_id=credentials.access_key, aws_secret_access_key=credentials.secret_key)
+        context = {"aws:ssm:SessionId": session, "aws:ssm:TargetId": target}
+        if challenge:
+            context["aws:ssm:RandomChallenge"] = challenge
+        answer = kms.generate_data_key(KeyId=key, NumberOfBytes=64, EncryptionContext=context)
+        self.blob = base64.b64encode(answer["CiphertextBlob"]).decode()
+        plain = os.urandom(64) if KIND == "wrong-key" else answer["Plaintext"]
+        self.theirs, self.ours = AESGCM(plain[:32]), AESGCM(plain[32:])
+
+    def seal(self, data):
+        nonce = os.urandom(12)
+        return nonce + self.ours.encrypt(nonce, data, None)
+
+    def open(self, data):
+        return self.theirs.decrypt(data[:12], data[12:], None)
 
 
 class Client:
-    def __init__(self, response):
+    def __init__(self, response, target):
+        self.session, self.target = response["SessionId"], target
+        self.crypt, self.encrypted, self.begun = None, False, False
         url = urlsplit(response["StreamUrl"])
         self.socket = Socket(None, url.path + "?" + url.query)
         self.socket.send(1, json.dumps({
@@ -38,20 +73,46 @@ class Client:
             "AcknowledgedMessageType": message.kind, "AcknowledgedMessageId": str(message.id),
             "AcknowledgedMessageSequenceNumber": sequence, "IsSequentialMessage": True}, flags=3))
 
+    def act(self, action):
+        """The answer to one of the requested actions."""
+        answer = {"ActionType": action["ActionType"], "ActionStatus": 1, "ActionResult": None, "Error": ""}
+        if action["ActionType"] == "KMSEncryption":
+            asked = action["ActionParameters"]
+            known = KIND != "no-challenge"
+            self.crypt = Crypt(asked["KMSKeyId"], self.session, self.target,
+                               asked["Challenge"] if known else None)
+            answer["ActionResult"] = {"KMSCipherTextKey": self.crypt.blob, "KMSCipherTextHash": None}
+            if known:
+                answer["ActionResult"]["ChallengeAcknowledgement"] = True
+        elif action["ActionType"] != "SessionType":
+            answer["ActionStatus"] = 3
+        return answer
+
+    def answer_challenge(self, payload):
+        sealed = base64.b64decode(json.loads(payload)["Challenge"])
+        data = os.urandom(64) if KIND == "wrong-key" else self.crypt.open(sealed)
+        self.send(json.dumps({"Challenge": base64.b64encode(self.crypt.seal(data)).decode()}).encode(),
+                  CHALLENGE_ANSWER)
+
     def process(self, payload, payload_type):
+        self.begun = self.begun or payload_type in (OUTPUT, STDERR, COMPLETE)
         if payload_type in (OUTPUT, STDERR, EXIT_CODE):
-            sys.stdout.buffer.write(payload)
+            sys.stdout.buffer.write(self.crypt.open(payload) if self.encrypted else payload)
             sys.stdout.buffer.flush()
         elif payload_type == HANDSHAKE:
             actions = json.loads(payload)["RequestedClientActions"]
             self.send(json.dumps({"ClientVersion": "1.2.650.0", "ProcessedClientActions": [
-                {"ActionType": a["ActionType"], "ActionResult": None,
-                 "ActionStatus": 1 if a["ActionType"] == "SessionType" else 3, "Error": ""}
-                for a in actions], "Errors": None}).encode(), ANSWER)
+                self.act(a) for a in actions], "Errors": None}).encode(), ANSWER)
+        elif payload_type == CHALLENGE and KIND != "mute":
+            self.answer_challenge(payload)
         elif payload_type == COMPLETE:
+            self.encrypted = self.crypt is not None
             text = json.loads(payload)["CustomerMessage"]
             if text:
                 print(text, flush=True)
+
+    def type(self, data):
+        self.send(self.crypt.seal(data) if self.encrypted else data, OUTPUT)
 
     def take(self, data):
         """False: it is over."""
@@ -74,11 +135,12 @@ class Client:
     def run(self):
         wanted = [self.socket.sock, 0]
         while True:
-            ready = select.select(wanted, [], [])[0]
+            # As the client: nothing is typed before the session has shown a sign of life.
+            ready = select.select(wanted if self.begun else wanted[:1], [], [])[0]
             if 0 in ready:
                 data = os.read(0, CHUNK)
                 if data:
-                    self.send(data, OUTPUT)
+                    self.type(data)
                 else:
                     wanted.remove(0)
             if self.socket.sock in ready:
@@ -96,7 +158,8 @@ def main():
         text = os.environ[text]
     response = json.loads(text)
     print("\nStarting session with SessionId: %s" % response["SessionId"], flush=True)
-    Client(response).run()
+    parameters = json.loads(sys.argv[7]) if len(sys.argv) > 7 and sys.argv[7] else {}
+    Client(response, parameters.get("Target", READY["instance"])).run()
 
 
 main()
