@@ -19,6 +19,7 @@
 #include "core/host/host.h"
 #include "core/host/lines.h"
 #include "core/host/link.h"
+#include "core/host/lookup.h"
 #include "core/host/runchild.h"
 
 #define ERROR_MAX 4096u
@@ -405,6 +406,8 @@ host_info(const struct host *h, const char *key)
 	if (strcmp(key, "step-name") == 0 && h->step)
 		return h->step->name;
 	text = json_str(json_object_get(h->hello, "info"), key, NULL);
+	if (!text && strcmp(key, "host-program") == 0)
+		return lookup_program();
 	return text && *text ? text : NULL;
 }
 

@@ -20,6 +20,7 @@
 #include "core/conf/opts.h"
 #include "core/host/job.h"
 #include "core/host/loader.h"
+#include "core/host/lookup.h"
 #include "core/host/user.h"
 #include "core/loop/signals.h"
 
@@ -44,6 +45,7 @@ static const char help[] =
 	"       ssm-plugin-host --builtin\n"
 	"       ssm-plugin-host --try FILE action NAME JSON\n"
 	"       ssm-plugin-host --user NAME\n"
+	"       ssm-plugin-host --addresses NAME\n"
 	"       ssm-plugin-host --job|--service\n"
 	"Runs a plugin of ssm-agent in a process of its own.\n"
 	"\n"
@@ -54,6 +56,7 @@ static const char help[] =
 	"  --try FILE action NAME JSON\n"
 	"                   run an action without agent and account, with these inputs\n"
 	"  --user NAME      print what the name service knows of a user, as JSON\n"
+	"  --addresses NAME print the addresses that the name service knows of a host, one a line\n"
 	"  --job, --service one job, or a service, for the agent at the other end of\n"
 	"                   descriptor 3\n"
 	"  --help, --version\n"
@@ -149,32 +152,6 @@ print_builtin(void)
 }
 
 static int
-print_user(const char *name)
-{
-	struct proc_user u;
-	struct err e = {0, ""};
-	autojson json_t *all = NULL;
-	json_t *groups;
-	autofree char *text = NULL;
-
-	if (proc_lookup_user(name, &u, &e) < 0) {
-		fprintf(stderr, "%s\n", err_text(&e));
-		return 1;
-	}
-	all = json_pack("{s:s,s:I,s:I,s:s,s:s,s:o}", "name", u.name, "uid", (json_int_t)u.uid,
-			"gid", (json_int_t)u.gid, "home", u.home, "shell", u.shell, "groups",
-			groups = json_array());
-	if (!all) {
-		fprintf(stderr, "what is known of '%s' is not UTF-8\n", name);
-		return 1;
-	}
-	for (int i = 0; i < u.group_count; i++)
-		json_array_append_new(groups, json_integer((json_int_t)u.groups[i]));
-	text = json_text(all);
-	return printf("%s\n", text) < 0;
-}
-
-static int
 usage(const char *reason)
 {
 	fprintf(stderr, "ssm-plugin-host: %s; 'ssm-plugin-host --help' explains\n", reason);
@@ -199,12 +176,13 @@ main(int argc, char **argv)
 		{"job", no_argument, NULL, 'j'},
 		{"service", no_argument, NULL, 'j'},
 		{"user", required_argument, NULL, 'u'},
+		{"addresses", required_argument, NULL, 'a'},
 		{"try", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	const char *describe = NULL, *try = NULL, *user = NULL;
+	const char *describe = NULL, *try = NULL, *user = NULL, *addresses = NULL;
 	bool conf = false, job = false, builtin = false;
 	int c;
 
@@ -224,6 +202,8 @@ main(int argc, char **argv)
 			job = true;
 		else if (c == 'u')
 			user = optarg;
+		else if (c == 'a')
+			addresses = optarg;
 		else if (c == 't')
 			try = optarg;
 		else if (c == 'h')
@@ -238,7 +218,9 @@ main(int argc, char **argv)
 	if (builtin && argc == optind)
 		return print_builtin();
 	if (user && argc == optind)
-		return print_user(user);
+		return lookup_print_user(user);
+	if (addresses && argc == optind)
+		return lookup_print_addresses(addresses);
 	if (try && argc - optind == 3)
 		return host_try(try, argv[optind], argv[optind + 1], argv[optind + 2]);
 	if (!describe || argc != optind)

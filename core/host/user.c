@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,8 +18,8 @@
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
+#include "core/host/lookup.h"
 
-#define SELF "/proc/self/exe"
 #define LOOKUP_MS 5000
 #define ANSWER_MAX 65536u
 
@@ -46,25 +45,13 @@ read_until(int fd, int64_t deadline_ms, struct sbuf *b)
 	}
 }
 
-/* This program: by its name where that still leads to it, for below valgrind the link is
- * valgrind's. */
-static const char *
-own_path(char *buffer, size_t size)
-{
-	ssize_t n = readlink(SELF, buffer, size - 1);
-
-	buffer[n > 0 ? n : 0] = '\0';
-	return n > 0 && access(buffer, X_OK) == 0 ? buffer : SELF;
-}
-
 static pid_t
 start_lookup(const char *name, int out, struct err *e)
 {
 	char *const argv[] = { (char *)"ssm-plugin-host", (char *)"--user",
 			       (char *)(uintptr_t)name, NULL };
 	const struct proc_fd fds[] = { { out, 1 }, { out, 2 } };
-	char path[PATH_MAX];
-	const struct proc_spec spec = { .path = own_path(path, sizeof(path)),
+	const struct proc_spec spec = { .path = lookup_program(),
 					.argv = argv,
 					.fds = fds,
 					.fd_count = NELEMS(fds) };
