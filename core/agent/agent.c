@@ -271,6 +271,19 @@ partition_of(const char *region)
 	return "aws";
 }
 
+/* As JSON: an empty list is told apart from none. */
+static void
+put_list(json_t *o, const char *key, char *const *list)
+{
+	autojson json_t *all = json_array();
+	autofree char *text = NULL;
+
+	for (; list && *list; list++)
+		(void)json_array_append_new(all, json_string(*list));
+	text = json_text(all);
+	put(o, key, text);
+}
+
 /* What may change while we run; hosts that run keep what they were told. */
 static void
 put_live_info(const struct agent *a, json_t *o)
@@ -278,6 +291,7 @@ put_live_info(const struct agent *a, json_t *o)
 	put(o, "leftover-processes", conf_str(a->conf, "Agent.LeftoverProcesses"));
 	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
 	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
+	put_list(o, "denied-addresses", conf_list(a->conf, "Mgs.DeniedPortForwardingRemoteIPs"));
 }
 
 /* info() of every plugin; what a job adds to it is the job's. */
