@@ -2,9 +2,7 @@
 /* Streams and the connections behind them. A connection reads only while its stream takes more. */
 #include "plugins/sessionManager/mux.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +11,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
+#include "plugins/sessionManager/connect.h"
 #include "plugins/sessionManager/messages.h"
 #include "plugins/sessionManager/smux.h"
 
@@ -23,7 +22,8 @@ struct conn {
 	int fd;
 	struct ssm_watch *watch;
 	uint32_t events;
-	bool ipv6, connected, eof_read, eof_sent, eof_came;
+	struct connecting *connecting;
+	bool eof_read, eof_sent, eof_came;
 	struct sbuf held; /* read, and the stream had no room for it */
 };
 
@@ -32,7 +32,8 @@ static struct {
 	struct ssm_session *session;
 	struct smux *smux;
 	struct ssm_watch *timer;
-	uint16_t port;
+	const struct addresses *to;
+	unsigned untold; /* failures to connect */
 	bool over;
 } mux;
 
@@ -47,30 +48,22 @@ want(struct conn *c, uint32_t events)
 static void
 hang_up(struct conn *c)
 {
+	c->connecting = connect_cancel(c->connecting);
 	if (c->watch)
 		mux.S->api->watch_end(mux.S, TAKE(c->watch));
 	mem_cleanup_fd(&c->fd);
-	c->connected = false;
 }
-
-static int dial(struct conn *c);
 
 /* The client is told that there was one, not which (spec 02 §7.4). */
 static void
-not_connected(struct conn *c)
+tell_failures(void)
 {
 	autosbuf struct sbuf b = SBUF_INIT(16);
 
-	hang_up(c);
-	if (!c->ipv6) {
-		c->ipv6 = true;
-		if (dial(c) == 0)
-			return;
-		hang_up(c);
-	}
 	(void)message_write_flag(FLAG_CONNECT_TO_PORT_ERROR, &b);
-	(void)mux.S->api->session_send(mux.S, mux.session, PAYLOAD_FLAG, b.p, b.len);
-	smux_stream_close(c->stream);
+	while (mux.untold > 0 && mux.S->api->session_send(mux.S, mux.session, PAYLOAD_FLAG, b.p,
+							  b.len) != -EAGAIN)
+		mux.untold--;
 }
 
 /* What is held goes first; then more is read. */
@@ -116,23 +109,10 @@ static int32_t
 on_socket(struct ssm *S, struct ssm_watch *w, int32_t fd, uint32_t events, void *arg)
 {
 	struct conn *c = arg;
-	int error = 0;
-	socklen_t len = sizeof(error);
 
 	(void)S;
 	(void)w;
-	if (!c->connected) {
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
-			not_connected(c);
-			return 0;
-		}
-		c->connected = true;
-		want(c, SSM_READ);
-		if (c->eof_came)
-			(void)shutdown(fd, SHUT_WR);
-		smux_stream_ready(c->stream);
-		return 0;
-	}
+	(void)fd;
 	if (events & SSM_WRITE) {
 		want(c, c->events & ~SSM_WRITE);
 		smux_stream_ready(c->stream); /* may be the end of C */
@@ -143,29 +123,34 @@ on_socket(struct ssm *S, struct ssm_watch *w, int32_t fd, uint32_t events, void 
 }
 
 static int
-dial(struct conn *c)
+use(struct conn *c, int fd)
 {
-	const struct sockaddr_in a4 = { .sin_family = AF_INET,
-					.sin_port = htons(mux.port),
-					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct sockaddr_in6 a6 = { .sin6_family = AF_INET6,
-					 .sin6_port = htons(mux.port),
-					 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct ssm_watch_on on = {
-		.size = sizeof(on), .fd_fn = on_socket, .arg = c, .events = SSM_WRITE
-	};
-	int r;
+	const struct ssm_watch_on on = { .size = sizeof(on),
+					 .fd_fn = on_socket,
+					 .arg = c,
+					 .fd = fd,
+					 .events = SSM_READ };
 
-	c->fd = socket(c->ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return -errno;
-	r = c->ipv6 ? connect(c->fd, (const void *)&a6, sizeof(a6))
-		    : connect(c->fd, (const void *)&a4, sizeof(a4));
-	if (r < 0 && errno != EINPROGRESS)
-		return -errno;
-	on.fd = c->fd;
-	c->events = SSM_WRITE;
+	c->fd = fd;
+	c->events = SSM_READ;
 	return mux.S->api->watch(mux.S, &on, &c->watch);
+}
+
+static void
+on_connected(void *arg, int fd)
+{
+	struct conn *c = arg;
+
+	c->connecting = NULL;
+	if (fd < 0 || use(c, fd) < 0) {
+		mux.untold++;
+		tell_failures();
+		smux_stream_close(c->stream);
+		return;
+	}
+	if (c->eof_came)
+		(void)shutdown(fd, SHUT_WR);
+	smux_stream_ready(c->stream);
 }
 
 /* ---------------------------------------------------------------- streams */
@@ -189,8 +174,7 @@ on_opened(void *arg, struct smux_stream *stream)
 	c->fd = -1;
 	sbuf_init(&c->held, 2 * READ_BYTES);
 	smux_stream_set(stream, c);
-	if (dial(c) < 0)
-		not_connected(c);
+	c->connecting = connect_start(mux.S, mux.to, on_connected, c);
 }
 
 static ssize_t
@@ -200,7 +184,7 @@ on_data(void *arg, struct smux_stream *stream, const void *p, size_t len)
 	ssize_t n;
 
 	(void)arg;
-	if (!c->connected)
+	if (c->fd < 0)
 		return 0;
 	n = send(c->fd, p, len, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -217,7 +201,7 @@ on_eof(void *arg, struct smux_stream *stream)
 
 	(void)arg;
 	c->eof_came = true;
-	if (c->connected)
+	if (c->fd >= 0)
 		(void)shutdown(c->fd, SHUT_WR);
 }
 
@@ -280,11 +264,11 @@ static const struct smux_ops ops = { on_send, on_opened,   on_data, on_eof,
 /* ---------------------------------------------------------------- session */
 
 void
-mux_open(struct ssm *S, struct ssm_session *s, uint16_t port, bool keep_alive)
+mux_open(struct ssm *S, struct ssm_session *s, const struct addresses *to, bool keep_alive)
 {
 	mux.S = S;
 	mux.session = s;
-	mux.port = port;
+	mux.to = to;
 	mux.smux = smux_new(&ops, NULL, keep_alive);
 }
 
@@ -327,7 +311,9 @@ mux_writable(struct ssm *S, struct ssm_session *s)
 {
 	(void)S;
 	(void)s;
-	if (!mux.over)
-		smux_writable(mux.smux);
+	if (mux.over)
+		return 0;
+	tell_failures();
+	smux_writable(mux.smux);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Port sessions of type LocalPortForwarding (spec 02 §7.4): each connection of the client is a
- * stream, and a connection to a port of this node. */
+ * stream, and a connection of its own. */
 #ifndef SSM_SESSIONMANAGER_MUX_H
 #define SSM_SESSIONMANAGER_MUX_H
 
@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* As those of struct ssm_session_ops. */
-void mux_open(struct ssm *S, struct ssm_session *s, uint16_t port, bool keep_alive);
+#include "plugins/sessionManager/addresses.h"
+
+/* As those of struct ssm_session_ops. TO stays the caller's, for the whole session. */
+void mux_open(struct ssm *S, struct ssm_session *s, const struct addresses *to, bool keep_alive);
 int32_t mux_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const void *data,
 		  size_t len);
 int32_t mux_writable(struct ssm *S, struct ssm_session *s);

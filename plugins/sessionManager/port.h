@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Port sessions without a type (spec 02 §7.3), as for SSH: one connection to a port of this
- * node. */
+/* Port sessions (spec 02 §7): to a port of this node or of a host that it reaches. */
 #ifndef SSM_SESSIONMANAGER_PORT_H
 #define SSM_SESSIONMANAGER_PORT_H
 

@@ -29,12 +29,12 @@ def client():
 class End:
     """The operator's: opened with its token, messages in order, each acknowledged once."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, version="1.2.650.0"):
         url = urlsplit(answer["StreamUrl"])
         self.socket = Socket(None, url.path + "?" + url.query)
         self.socket.send(1, json.dumps({
             "MessageSchemaVersion": "1.0", "RequestId": str(uuid.uuid4()), "TokenValue": answer["TokenValue"],
-            "ClientId": str(uuid.uuid4()), "ClientVersion": "1.2.650.0"}).encode())
+            "ClientId": str(uuid.uuid4()), "ClientVersion": version}).encode())
         self.expected = self.sequence = 0
         self.early = {}
         self.output = b""
@@ -60,10 +60,13 @@ class End:
         self.socket.send(2, write_message("acknowledge", {
             "AcknowledgedMessageType": m.kind, "AcknowledgedMessageId": str(m.id),
             "AcknowledgedMessageSequenceNumber": sequence, "IsSequentialMessage": True}, flags=3))
-        self.early[sequence] = m.payload
+        self.early[sequence] = struct.unpack(">I", data[112:116])[0], m.payload
         while self.expected in self.early:
-            self.output += self.early.pop(self.expected)
+            self.take(*self.early.pop(self.expected))
             self.expected += 1
+
+    def take(self, payload_type, payload):
+        self.output += payload
 
     def until(self, text):
         while text not in self.output:
@@ -145,4 +148,5 @@ def main():
     test_refused(aws)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ static struct agentpeer agent;
 static struct wspeer client;
 static const char *token_answer;
 static int token_status, calls;
+static json_t *more_info; /* of the next start */
 
 static void
 setup(void)
@@ -64,15 +65,17 @@ start(const char *type, json_t *inputs, json_t *properties, json_t *parameters)
 		json_pack("{s:s,s:s,s:O}", "MessageId", "aws.ssm.session.op", "Topic", "session",
 			  "Payload", content);
 	autofree char *body = json_text(message);
+	autojson json_t *more = TAKE(more_info);
+	json_t *info =
+		json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s}]}]}",
+			  "reported-version", "3.3.0.0", "*plugins", "name", "sessionManager",
+			  "path", path, "features", "kind", SESSION, "name", "Standard_Stream",
+			  "kind", SESSION, "name", "InteractiveCommands", "kind", SESSION, "name",
+			  "NonInteractiveCommands", "kind", SESSION, "name", "Port");
 
 	ck_assert_ptr_nonnull(path);
-	agentpeer_start(&agent, path, TOPIC, "session", body,
-			json_pack("{s:s,s:[{s:s,s:s,s:[{s:i,s:s},{s:i,s:s},{s:i,s:s},{s:i,s:s}]}]}",
-				  "reported-version", "3.3.0.0",
-				  "*plugins", "name", "sessionManager", "path", path, "features",
-				  "kind", SESSION, "name", "Standard_Stream", "kind", SESSION,
-				  "name", "InteractiveCommands", "kind", SESSION, "name",
-				  "NonInteractiveCommands", "kind", SESSION, "name", "Port"));
+	(void)json_object_update(info, more);
+	agentpeer_start(&agent, path, TOPIC, "session", body, info);
 	agentpeer_ready_go(&agent);
 }
 
@@ -220,13 +223,9 @@ static void
 run_port(const char *name, json_t *properties, const char *status, const char *output)
 {
 	wspeer_start(&client, name);
-	if (!properties && strcmp(name, "mux") == 0)
-		properties = json_pack("{s:o,s:s}", "portNumber",
-				       json_sprintf("%d", client.port + 1),
-				       "type", "LocalPortForwarding");
-	if (!properties) /* the client has a server at the port behind its own */
-		properties = json_pack("{s:o}", "portNumber",
-				       json_sprintf("%d", client.port + 1));
+	/* The client has a server at the port behind its own. */
+	if (!json_object_get(properties, "portNumber"))
+		json_object_set_new(properties, "portNumber", json_sprintf("%d", client.port + 1));
 	start("Port", NULL, properties, NULL);
 	expect_result(status, output);
 	ck_assert_int_eq(wspeer_end(&client), 0);
@@ -235,16 +234,58 @@ run_port(const char *name, json_t *properties, const char *status, const char *o
 	setup();
 }
 
+static json_t *
+forwarding(const char *host)
+{
+	return json_pack("{s:s,s:s}", "type", "LocalPortForwarding", "host", host);
+}
+
+#define ERROR "\n----------ERROR-------\n"
+
 START_TEST(t_port)
 {
-	run_port("port", NULL, "Success", "");
-	run_port("mux", NULL, "Success", "");
+	run_port("port", json_object(), "Success", "");
+	run_port("mux", forwarding(""), "Success", "");
+	run_port("failures", forwarding(""), "Success", "");
+	run_port("old", forwarding(""), "Failed",
+		 ERROR "Unable to connect to specified port: Connection refused");
 	run_port("portfails", json_pack("{s:s}", "portNumber", "1"), "Failed",
-		 "\n----------ERROR-------\nUnable to connect to specified port: "
-		 "Connection refused");
-	run_port("portfails", json_pack("{s:s,s:s}", "portNumber", "22", "host", "db"), "Failed",
-		 "\n----------ERROR-------\nThis agent does not forward ports of other hosts "
-		 "yet.");
+		 ERROR "Unable to connect to specified port: Connection refused");
+	run_port("portfails",
+		 json_pack("{s:s,s:s,s:i}", "portNumber", "", "type", "x", "localPortNumber", 1),
+		 "Failed",
+		 ERROR "Port number is empty in session properties. map[localPortNumber:1 "
+		       "portNumber: type:x]");
+	run_port("portfails", json_pack("{s:i}", "portNumber", 1), "Failed",
+		 ERROR "Unable to remarshal session properties. 'portNumber' is not a text without "
+		       "NUL");
+}
+END_TEST
+
+/* Hosts of their own: what is forbidden is forbidden by value, whatever the name. */
+START_TEST(t_remote)
+{
+	run_port("remote", forwarding("127.0.0.1"), "Success", "");
+	run_port("remote", forwarding("localhost"), "Success", "");
+	run_port("portfails", forwarding("169.254.169.254"), "Failed",
+		 ERROR "Forwarding to IP address 169.254.169.254 is forbidden.");
+	run_port("portfails", forwarding("::ffff:169.254.169.253"), "Failed",
+		 ERROR "Forwarding to IP address ::ffff:169.254.169.253 is forbidden.");
+	more_info = json_pack("{s:s}", "denied-addresses", "[\"127.0.0.1\", \"::1\"]");
+	run_port("portfails", forwarding("localhost"), "Failed",
+		 ERROR "Forwarding to IP address localhost is forbidden.");
+	more_info = json_pack("{s:s,s:s}", "denied-addresses", "[]", "vpc-networks",
+			      "[\"127.0.0.0/30\"]");
+	run_port("portfails", forwarding("127.0.0.1"), "Failed",
+		 ERROR "Forwarding to IP address 127.0.0.1 is forbidden.");
+	more_info = json_pack("{s:s}", "denied-addresses", "[]");
+	run_port("remote", forwarding("127.0.0.1"), "Success", "");
+	more_info = json_pack("{s:s}", "denied-addresses", "[\"db\"]");
+	run_port("portfails", forwarding("127.0.0.1"), "Failed",
+		 ERROR "Mgs.DeniedPortForwardingRemoteIPs: 'db' is not an IP address");
+	more_info = json_pack("{s:s}", "host-program", "/bin/false");
+	run_port("portfails", forwarding("db.internal"), "Failed",
+		 ERROR "lookup db.internal: the name service could not be asked");
 }
 END_TEST
 
@@ -320,6 +361,7 @@ main(void)
 	tcase_add_test(tc, t_interactive);
 	tcase_add_test(tc, t_command);
 	tcase_add_test(tc, t_port);
+	tcase_add_test(tc, t_remote);
 	tcase_add_test(tc, t_refused);
 	tcase_add_test(tc, t_no_channel);
 	tcase_add_test(tc, t_no_user);

@@ -451,14 +451,14 @@ def interactive(p):
     c.until_state("Terminating")
 
 
-def handshake(p):
+def handshake(p, version="1.2.650.0"):
     c = Client(p)
     while not c.others:
         c.step()
     kind, request = c.others.pop()
     actions = json.loads(request)["RequestedClientActions"]
     need(kind == 5 and [a["ActionType"] for a in actions] == ["SessionType"], "HandshakeRequest")
-    c.type(json.dumps({"ClientVersion": "1.2.650.0", "ProcessedClientActions": [
+    c.type(json.dumps({"ClientVersion": version, "ProcessedClientActions": [
         {"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""}],
         "Errors": None}).encode(), 6)
     while not c.others:
@@ -514,6 +514,41 @@ def port(p):
     need(p.ends() and c.states == ["Connected"], "the end")
 
 
+def old(p):
+    """A client that knows no streams: the session outlives its connections, bytes make the next."""
+    c = handshake(p, "1.1.69.0")
+    for word, flag in ((b"one", False), (b"two", True), (b"three", False)):
+        c.type(word)
+        server, _ = p.behind.accept()
+        need(server.recv(100) == word, "what the client sent")
+        server.sendall(word.upper())
+        while not c.output.endswith(word.upper()):
+            c.step()
+        if flag:
+            c.type(struct.pack(">I", 1), 10)
+            need(server.recv(100) == b"", "DisconnectToPort")
+        server.close()
+    need(c.output == b"ONETWOTHREE", "what the server sent")
+    p.behind.close()
+    c.type(b"four")
+    need(p.ends() and c.states == ["Connected"], "the end")
+
+
+def failures(p):
+    """Streams whose connections are refused, one after the other and at once."""
+    c = handshake(p)
+    p.behind.close()
+    for stream in range(3, 23, 2):
+        c.type(struct.pack("<BBHI", 1, 0, 0, stream) + struct.pack("<BBHI", 1, 2, 5, stream) + b"hello")
+    while len(c.others) < 10 or len(c.output) < 80:
+        c.step()
+    need(c.others == [(10, struct.pack(">I", 3))] * 10, "ConnectToPortError")
+    need(sorted(struct.unpack("<BBHI", c.output[i:i + 8]) for i in range(0, 80, 8)) ==
+         [(1, 1, 0, stream) for stream in range(3, 23, 2)], "FIN of each stream")
+    c.type(struct.pack(">I", 2), 10)
+    need(p.ends(), "the end")
+
+
 def mux(p):
     """Two streams; each ends in one direction first."""
     c = handshake(p)
@@ -555,7 +590,7 @@ def says_nothing(p):
     need(c.output == b"", "output")
 
 
-CASES = dict(mux=mux, port=port, portfails=portfails, separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
+CASES = dict(mux=mux, remote=mux, old=old, failures=failures, port=port, portfails=portfails, separate=separate, combined=combined, interrupted=interrupted, nosuch=nosuch, shell=shell, outage=outage, closed=closed, interactive=interactive, says_nothing=says_nothing, echo=echo, bytewise=bytewise, early=early, masked=masked, reserved=reserved,
              opcode=opcode, huge=huge, toolong=toolong, badtext=badtext, close=close, cut=cut,
              silent=silent, alive=alive, slow=slow, flood=flood, gush=gush, badaccept=badaccept,
              endless=endless, hang=hang, hangup=hangup, proxy=proxy, noproxy=noproxy, tls=echo,
@@ -575,7 +610,7 @@ def main():
     case = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0))
     behind = None
-    while case in ("mux", "port") and not behind:
+    while case in ("mux", "remote", "old", "failures", "port") and not behind:
         try:
             behind = socket.create_server(("127.0.0.1", listener.getsockname()[1] + 1))
         except (OSError, OverflowError):
