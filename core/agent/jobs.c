@@ -213,12 +213,23 @@ serial_feature(const struct job *j)
 }
 
 static bool
-feature_runs(const struct jobs *js, const struct feature *f)
+worker_runs(const struct worker *w, const struct feature *f)
+{
+	if (!w->over && plugins_find(w->job->jobs->plugins, w->kind, w->feature) == f)
+		return true;
+	list_each(it, tmp, &w->steps)
+		if (worker_runs(list_entry(it, struct worker, link), f))
+			return true;
+	return false;
+}
+
+bool
+jobs_feature_runs(const struct jobs *js, const struct feature *f)
 {
 	list_each(it, tmp, &js->all) {
 		const struct job *j = list_entry(it, struct job, link);
 
-		if (j->worker && serial_feature(j) == f)
+		if (j->worker && worker_runs(j->worker, f))
 			return true;
 	}
 	return false;
@@ -229,7 +240,7 @@ jobs_is_held(const struct job *j)
 {
 	const struct feature *f = serial_feature(j);
 
-	return f && feature_runs(j->jobs, f);
+	return f && jobs_feature_runs(j->jobs, f);
 }
 
 /* The first that need not wait for another of its kind. */
@@ -244,7 +255,7 @@ first_free(const struct jobs *js)
 
 		if (!jobs_slot_free(js, j->topic))
 			continue;
-		if (!f || (f != busy && !feature_runs(js, f)))
+		if (!f || (f != busy && !jobs_feature_runs(js, f)))
 			return j;
 		busy = f;
 	}
@@ -644,6 +655,7 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	js->once = o->once;
 	list_init(&js->all);
 	list_init(&js->queue);
+	list_init(&js->steps);
 	list_init(&js->dirty);
 	list_init(&js->calls);
 	list_init(&js->deliveries);

@@ -14,6 +14,7 @@
 #include "core/base/list.h"
 #include "core/base/log.h"
 
+struct feature;
 struct broker;
 struct cgroup;
 struct delivery;
@@ -59,6 +60,7 @@ struct jobs {
 	struct map *by_id; /* borrowed */
 	struct list all;
 	struct list queue; /* of those that wait for a slot */
+	struct list steps; /* starts of nested jobs that wait for another one: nested_wait.c */
 	struct list dirty; /* of those with records that wait for the disk */
 	struct list calls, notices;
 	size_t queued, running, cancels, notice_count;
@@ -93,6 +95,8 @@ bool jobs_slot_free(const struct jobs *js, const char *topic);
 void jobs_count(struct jobs *js, const char *topic, int more);
 /* Another job of its feature runs, and the feature wants one at a time (SSM_F_SERIAL). */
 bool jobs_is_held(const struct job *j);
+/* A job or a step of feature F runs, or what it left behind is not ended yet. */
+bool jobs_feature_runs(const struct jobs *js, const struct feature *f);
 bool jobs_queue_full(const struct jobs *js);
 /* Start what waits, as far as there are slots. */
 void jobs_start_queued(struct jobs *js);

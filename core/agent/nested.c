@@ -55,36 +55,56 @@ check_limits(const struct worker *w, struct err *e)
 		return err_set(e, -ECANCELED, "the command was cancelled");
 	if (w->depth >= WORKER_DEPTH_MAX)
 		return err_set(e, -E2BIG, "jobs are nested at most %u deep", WORKER_DEPTH_MAX);
-	if (steps_running(w) >= WORKER_STEPS_MAX)
+	if (steps_running(w) + nested_held(w) >= WORKER_STEPS_MAX)
 		return err_set(e, -E2BIG, "at most %u nested jobs at a time", WORKER_STEPS_MAX);
 	return 0;
 }
 
-static struct worker *
-start_step(struct worker *w, struct ipc_message *m, struct err *e)
+static const struct feature *
+find_action(const struct worker *w, const struct ipc_message *m, struct err *e)
 {
-	int64_t kind = json_int(m->json, "kind", 0);
 	const char *name = json_str(m->json, "name", "");
-	struct worker_spec spec = { .body = m->body ? m->body : "{}",
-				    .body_len = m->body ? m->body_len : 2,
-				    .timeout_ms = json_int(m->json, "timeout_ms", 0),
-				    .step = json_str(m->json, "step", NULL),
-				    .name = name,
-				    .fds = m->fds,
-				    .fd_count = m->fd_count,
-				    .request = json_object_get(m->json, "id") };
+	const struct feature *f = NULL;
 
-	if (check_limits(w, e) < 0)
-		return NULL;
-	if (kind == KIND_ACTION)
-		spec.feature = plugins_find(w->job->jobs->plugins, KIND_ACTION, name);
-	if (!spec.feature) {
+	if (json_int(m->json, "kind", 0) == KIND_ACTION)
+		f = plugins_find(w->job->jobs->plugins, KIND_ACTION, name);
+	if (!f) {
 		autofree char *quoted = text_quote(name, 100);
 
 		(void)err_set(e, -ENOENT, "no plugin provides the action %s", quoted);
-		return NULL;
 	}
-	return worker_start(w->job, w, &spec, e);
+	return f;
+}
+
+static int
+start_step(struct worker *w, struct ipc_message *m, struct err *e)
+{
+	const struct worker_spec spec = { .body = m->body ? m->body : "{}",
+					  .body_len = m->body ? m->body_len : 2,
+					  .timeout_ms = json_int(m->json, "timeout_ms", 0),
+					  .step = json_str(m->json, "step", NULL),
+					  .name = json_str(m->json, "name", ""),
+					  .fds = m->fds,
+					  .fd_count = m->fd_count,
+					  .request = json_object_get(m->json, "id"),
+					  .feature = find_action(w, m, e) };
+	int r = spec.feature ? check_limits(w, e) : -ENOENT;
+
+	if (r == 0)
+		r = nested_hold(w, m, spec.feature, e);
+	if (r == 0 && !worker_start(w->job, w, &spec, e))
+		r = e->code < 0 ? e->code : -EIO;
+	return r;
+}
+
+void
+nested_start(struct worker *w, struct ipc_message *m)
+{
+	struct err e = { 0, "" };
+	int r = start_step(w, m, &e);
+
+	if (r < 0)
+		worker_result(w, json_object_get(m->json, "id"), r, err_text(&e));
 }
 
 void
@@ -106,16 +126,15 @@ static int
 on_job_start(struct worker *w, struct ipc_message *m)
 {
 	json_t *id = json_object_get(m->json, "id");
-	struct err e = { 0 };
 	struct worker *step = find_request(w, id);
 
-	if (step) {
-		step->answered = false;
-		if (step->started || step->over)
-			nested_started(step);
-	} else if (!start_step(w, m, &e)) {
-		worker_result(w, id, e.code < 0 ? e.code : -EIO, err_text(&e));
+	if (!step) {
+		nested_start(w, m);
+		return 0;
 	}
+	step->answered = false;
+	if (step->started || step->over)
+		nested_started(step);
 	return 0;
 }
 

@@ -168,6 +168,7 @@ on_gone(void *arg, int status, const char *why, const char *tail)
 	w->host = hostproc_free(w->host);
 	w->broker = broker_client_free(w->broker);
 	(void)event_del(w->timer);
+	nested_forget(w, NULL);
 	worker_end_steps(w);
 	if (!worker_ended_in_order(w))
 		worker_contain(w);
@@ -217,6 +218,7 @@ worker_check_over(struct worker *w)
 	if (w->parent) {
 		nested_started(w);
 		nested_answer(w);
+		nested_go_on(w->job->jobs);
 		worker_check_over(w->parent);
 		return;
 	}
@@ -498,6 +500,7 @@ worker_cancel(struct worker *w)
 	(void)hostproc_send(w->host, m, NULL, 0);
 	broker_client_cancel(w->broker);
 	worker_set_timer(w, grace_ms + WORKER_CANCEL_MS);
+	nested_forget(w, "the command was cancelled");
 	list_each(it, tmp, &w->steps)
 		worker_cancel(list_entry(it, struct worker, link));
 }
@@ -629,6 +632,7 @@ worker_free(struct worker *w)
 	while (!list_empty(&w->steps))
 		worker_free(list_first(&w->steps, struct worker, link));
 	forget_in_commits(w);
+	nested_forget(w, NULL);
 	list_remove(&w->link);
 	contain_cancel(w->contain);
 	broker_client_free(w->broker);

@@ -124,6 +124,8 @@ int worker_state_get(struct worker *w, struct ipc_message *m);
 
 /* nested.c: job-start, job-wait, job-cancel of a host. */
 int nested_handle(struct worker *w, const char *type, struct ipc_message *m);
+/* The job-start M of W, which may have waited: start it, or answer why not. */
+void nested_start(struct worker *w, struct ipc_message *m);
 /* Its start is on disk, or it is over: tell the parent, which asked for it. */
 void nested_started(struct worker *step);
 /* Tell those who wait that STEP is over. */
@@ -135,3 +137,13 @@ void worker_result(struct worker *w, json_t *id, int code, const char *error);
 json_t *worker_result_new(json_t *id, int code, const char *error);
 
 #endif
+
+/* nested_wait.c: a step whose action is wanted one at a time (SSM_F_SERIAL). */
+/* It has to wait for one that runs: 1, and nested_start() follows when it may run; 0: it need not
+ * wait; -EDEADLK: it would wait for a job that waits for it. */
+int nested_hold(struct worker *w, struct ipc_message *m, const struct feature *f, struct err *e);
+size_t nested_held(const struct worker *w); /* how many steps of W wait */
+/* A step is over: those that waited for it. */
+void nested_go_on(struct jobs *js);
+/* Starts that W asked for are forgotten, answered with WHY unless that is NULL. */
+void nested_forget(struct worker *w, const char *why);

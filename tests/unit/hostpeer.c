@@ -236,7 +236,14 @@ leave_child(void)
 	fflush(stdout);
 }
 
-/* Start a step, wait for it, and report what came back as a reply. */
+static void
+tell(const char *text)
+{
+	send_json(json_pack("{s:s,s:i,s:s}", "t", "log", "level", 4, "text", text));
+}
+
+/* Start a step, wait for it, and report what came back as a reply, a step as a line for the agent.
+ */
 static void
 run_step(struct peer *p, const char *name)
 {
@@ -244,19 +251,21 @@ run_step(struct peer *p, const char *name)
 	autofree char *inputs = then ? json_text(then) : xstrdup("{}");
 	autofree char *text = NULL;
 
-	ask(p, json_pack("{s:s,s:I,s:i,s:s,s:s,s:s}", "t", "job-start", "id", (json_int_t)++p->id,
-			 "kind", 1, "name", name, "step", "s1", "inline", inputs));
+	ask(p,
+	    json_pack("{s:s,s:I,s:i,s:s,s:s,s:s}", "t", "job-start", "id", (json_int_t)++p->id,
+		      "kind", 1, "name", name, "step", "s1", "inline", inputs));
 	until(p, "result");
 	if (json_object_get(p->result, "job")) {
-		ask(p, json_pack("{s:s,s:I,s:s}", "t", "job-wait", "id", (json_int_t)++p->id, "job",
-				 json_str(p->result, "job", "")));
+		ask(p,
+		    json_pack("{s:s,s:I,s:s}", "t", "job-wait", "id", (json_int_t)++p->id, "job",
+			      json_str(p->result, "job", "")));
 		until(p, "result");
 	}
 	json_decref(TAKE(p->asked));
 	(void)json_object_del(p->result, "id");
 	text = json_text_sorted(p->result);
 	if (strchr(json_str(p->hello, "job", ""), '/'))
-		printf("%s\n", text);
+		tell(text);
 	else
 		reply(p, text, false);
 }
@@ -381,7 +390,7 @@ work_off(struct peer *p, const char *word, const char *arg)
 	else if (IS("get"))
 		get(p, arg);
 	else if (IS("log"))
-		send_json(json_pack("{s:s,s:i,s:s}", "t", "log", "level", 4, "text", arg));
+		tell(arg);
 	else if (IS("leave"))
 		leave(p, arg);
 	while (IS("cancel") && !p->cancelled)

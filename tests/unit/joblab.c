@@ -142,6 +142,7 @@ static const struct feature features[] = {
 	  "/p/runCommand.so", NULL },
 	{ 2, 0, "acme.topic", "/Payload/Name", NULL, "acme", "/p/acme.so", NULL },
 	{ 2, FEATURE_SERIAL, "acme.serial", NULL, NULL, "acme", "/p/acme.so", NULL },
+	{ 1, FEATURE_SERIAL, "acme:alone", NULL, NULL, "acme", "/p/acme.so", NULL },
 	{ 1, 0, "acme:*", NULL, NULL, "acme", "/p/acme.so", NULL },
 };
 

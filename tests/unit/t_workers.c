@@ -239,6 +239,65 @@ START_TEST(test_step_dies_with_its_parent)
 }
 END_TEST
 
+/* Steps of an action that is wanted one at a time wait for each other, whoever asks; others pass.
+ */
+START_TEST(test_serial_steps)
+{
+	deliver(message(2, SEND,
+			"{\"script\":\"job:acme:alone final\",\"then\":{\"script\":"
+			"\"log:one-is-there cancel\"}}"));
+	until(has_logged, "one-is-there");
+	deliver(message(3, SEND,
+			"{\"script\":\"log:two-asks job:acme:alone final\",\"then\":{\"script\":"
+			"\"log:two-is-there end:0\"}}"));
+	deliver(message(4, SEND,
+			"{\"script\":\"job:acme:step final\",\"then\":{\"script\":\"end:0\"}}"));
+	until_sent(4, 'r', 3);
+	until(has_logged, "two-asks");
+	let_pass(300);
+	ck_assert(!logged("two-is-there"));
+	ck_assert(says(reply_of(4, 1), "\"code\":0"));
+	cancel(5, 2);
+	until_idle();
+	ck_assert(logged("two-is-there"));
+	ck_assert(says(reply_of(3, 1), "\"code\":0"));
+}
+END_TEST
+
+/* Who waits can be cancelled; it is told, and nothing is left that would start later. */
+START_TEST(test_serial_step_cancelled)
+{
+	deliver(message(1, SEND,
+			"{\"script\":\"job:acme:alone final\",\"then\":{\"script\":"
+			"\"log:one-is-there cancel\"}}"));
+	until(has_logged, "one-is-there");
+	deliver(message(2, SEND,
+			"{\"script\":\"log:two-asks job:acme:alone final\",\"then\":{\"script\":"
+			"\"log:two-is-there end:0\"}}"));
+	until(has_logged, "two-asks");
+	let_pass(100);
+	cancel(3, 2);
+	until_sent(2, 'r', 3);
+	ck_assert(says(reply_of(2, 1), "the command was cancelled"));
+	if (_i == 1)
+		restart();
+	cancel(4, 1);
+	until_idle();
+	ck_assert(!logged("two-is-there"));
+}
+END_TEST
+
+START_TEST(test_serial_step_of_itself)
+{
+	deliver(message(1, SEND,
+			"{\"script\":\"job:acme:alone final\",\"then\":{\"script\":"
+			"\"job:acme:alone end:0\",\"then\":{}}}"));
+	until_idle();
+	ck_assert(says(reply_of(1, 1), "\"code\":0"));
+	ck_assert(logged("runs one at a time, and this step is part of one"));
+}
+END_TEST
+
 int
 main(int argc, char **argv)
 {
@@ -261,6 +320,9 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_depth);
 	tcase_add_test(t, test_step_cascade);
 	tcase_add_test(t, test_step_dies_with_its_parent);
+	tcase_add_test(t, test_serial_steps);
+	tcase_add_loop_test(t, test_serial_step_cancelled, 0, 2);
+	tcase_add_test(t, test_serial_step_of_itself);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

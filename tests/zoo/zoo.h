@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 /* A plugin NAME with one action "zoo:NAME" that runs RUN. */
-#define ZOO_ACTION(id, run)                                                                  \
+#define ZOO_ACTION(id, run) ZOO_ACTION_WITH(id, run, 0)
+/* With FLAGS of its feature. */
+#define ZOO_ACTION_WITH(id, run, flags)                                                      \
 	static const struct ssm_action_ops zoo_ops = {sizeof(zoo_ops), 0, NULL, run};        \
-	static const struct ssm_feature zoo_features[] = {SSM_ACTION("zoo:" #id, &zoo_ops)}; \
+	static const struct ssm_feature zoo_features[] = {                                   \
+		{SSM_KIND_ACTION, flags, "zoo:" #id, &zoo_ops, NULL, NULL, NULL}};           \
 	SSM_PLUGIN(id) = {                                                                   \
 		SSM_PLUGIN_HEAD,                                                             \
 		#id,                                                                         \
