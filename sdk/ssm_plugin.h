@@ -372,7 +372,9 @@ struct ssm_api {
 	 * "agent-version" "reported-version" "state-dir" "work-dir" "job-id" "document-id"
 	 * "document-type" "step-name" "feature" "channel" "user-agent" "ca-file"
 	 * "endpoint:<service>" "proxy:<url>"; NULL when unknown. Valid until the handler
-	 * returns.                                                                           */
+	 * returns. "user:<name>", "" for the host's own: who that is, as JSON, see
+	 * ssm-plugin-host(8), or {"error": text, "unknown": true}; waits for the name service,
+	 * at most 5 s; valid until the next such question.                                   */
 	const char *(*info)(struct ssm *, const char *key);
 	const char *(*option)(struct ssm *, const char *key); /* of the plugin's own table    */
 	int32_t (*option_int)(struct ssm *, const char *key, int64_t *ret);

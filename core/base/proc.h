@@ -36,7 +36,7 @@ struct proc_spec {
 struct proc_user {
 	uid_t uid;
 	gid_t gid;
-	gid_t groups[64];
+	gid_t groups[1024]; /* a user of a directory is in many */
 	int group_count;
 	char name[64], home[256], shell[128];
 };
@@ -53,7 +53,8 @@ struct proc_id {
  * async-signal-safe calls before exec. pid or -errno. */
 pid_t proc_spawn(const struct proc_spec *spec, struct err *e);
 
-/* May block on the name service: hosts and helpers only. -ENOENT for an unknown name. */
+/* May block on the name service: hosts and helpers only. "" is who we are. -ENOENT for an unknown
+ * name. */
 int proc_lookup_user(const char *name, struct proc_user *ret, struct err *e);
 
 /* Give up root's rights in this process, for good; before any thread exists. 0 or -errno. */

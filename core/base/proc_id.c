@@ -142,6 +142,13 @@ proc_signal(const struct proc_id *id, int sig)
 	return kill(id->pid, sig) < 0 ? -errno : 0;
 }
 
+static int
+ask_for_user(const char *name, struct passwd *pw, char *buffer, size_t size, struct passwd **ret)
+{
+	return *name ? getpwnam_r(name, pw, buffer, size, ret)
+		     : getpwuid_r(geteuid(), pw, buffer, size, ret);
+}
+
 /* 0, or the positive errno of getpwnam_r(); *RET_FOUND points into *RET_BUFFER. */
 static int
 find_user(const char *name, struct passwd *pw, char **ret_buffer, struct passwd **ret_found)
@@ -153,7 +160,7 @@ find_user(const char *name, struct passwd *pw, char **ret_buffer, struct passwd 
 		size *= 2;
 		free(*ret_buffer);
 		*ret_buffer = xmalloc(size);
-		r = getpwnam_r(name, pw, *ret_buffer, size, ret_found);
+		r = ask_for_user(name, pw, *ret_buffer, size, ret_found);
 	} while (r == EINTR || (r == ERANGE && size < 1u << 20));
 	return r;
 }

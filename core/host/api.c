@@ -21,9 +21,11 @@
 #include "core/host/link.h"
 #include "core/host/lookup.h"
 #include "core/host/runchild.h"
+#include "core/host/user.h"
 
 #define ERROR_MAX 4096u
 #define GRACE_MS 5000
+#define USER_KEY "user:"
 
 struct host *
 host_new(struct event_base *base)
@@ -62,6 +64,8 @@ host_free(struct host *h)
 		instance_free(list_entry(it, struct instance, link));
 	json_decref(h->hello);
 	mem_cleanup_fd(&h->cancel_fd);
+	free(h->user);
+	free(h->user_text);
 	free(h);
 	return NULL;
 }
@@ -414,7 +418,11 @@ host_info(const struct host *h, const char *key)
 static const char *
 api_info(struct ssm *S, const char *key)
 {
-	return host_info(host_instance(S)->host, key);
+	struct host *h = host_instance(S)->host;
+
+	if (text_starts(key, USER_KEY))
+		return host_user_info(h, key + strlen(USER_KEY));
+	return host_info(h, key);
 }
 
 static int32_t

@@ -15,6 +15,7 @@ struct event_base;
 struct lines;
 struct link;
 struct map;
+struct proc_user;
 
 /* A loaded plugin as the API sees it: struct ssm is its first member. */
 struct instance {
@@ -59,6 +60,9 @@ struct host {
 	bool cancelled;
 	int cancel_fd; /* eventfd */
 	int64_t grace_ms;
+	struct proc_user *user; /* user.c: whom it looked up last, when, and as text */
+	int64_t user_ms;
+	char *user_text;
 };
 
 /* api.c */

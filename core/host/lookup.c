@@ -2,6 +2,7 @@
 /* What the name service says, on standard output. */
 #include "core/host/lookup.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <netdb.h>
@@ -13,6 +14,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/proc.h"
+#include "core/host/user.h"
 
 #define SELF "/proc/self/exe"
 
@@ -33,24 +35,20 @@ lookup_print_user(const char *name)
 	struct proc_user u;
 	struct err e = { 0, "" };
 	autojson json_t *all = NULL;
-	json_t *groups;
 	autofree char *text = NULL;
+	int r = proc_lookup_user(name, &u, &e);
 
-	if (proc_lookup_user(name, &u, &e) < 0) {
+	if (r < 0) {
 		fprintf(stderr, "%s\n", err_text(&e));
-		return 1;
+		return r == -ENOENT ? LOOKUP_UNKNOWN : LOOKUP_FAILED;
 	}
-	all = json_pack("{s:s,s:I,s:I,s:s,s:s,s:o}", "name", u.name, "uid", (json_int_t)u.uid,
-			"gid", (json_int_t)u.gid, "home", u.home, "shell", u.shell, "groups",
-			groups = json_array());
+	all = user_to_json(&u);
 	if (!all) {
 		fprintf(stderr, "what is known of '%s' is not UTF-8\n", name);
-		return 1;
+		return LOOKUP_FAILED;
 	}
-	for (int i = 0; i < u.group_count; i++)
-		json_array_append_new(groups, json_integer((json_int_t)u.groups[i]));
 	text = json_text(all);
-	return printf("%s\n", text) < 0;
+	return printf("%s\n", text) < 0 ? LOOKUP_FAILED : 0;
 }
 
 static int

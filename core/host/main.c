@@ -61,7 +61,8 @@ static const char help[] =
 	"                   descriptor 3\n"
 	"  --help, --version\n"
 	"\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 the job was never started.\n";
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 the job was never started. With --user:\n"
+	"1 there is no such user, 4 it cannot be found out.\n";
 
 /* The agent is the last to be killed when memory runs out; what it starts is not. */
 static void

@@ -476,7 +476,7 @@ start(struct run *r, const int *fds, struct err *e)
 	}
 	spec.argv = argv;
 	if (r->spec.run_as)
-		res = user_lookup(r->spec.run_as, &user, e);
+		res = host_user(r->host, r->spec.run_as, &user, e);
 	if (res < 0)
 		return res;
 	spec.user = r->spec.run_as ? &user : NULL;

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,46 +16,15 @@
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
+#include "core/host/brief.h"
+#include "core/host/host.h"
 #include "core/host/lookup.h"
 
 #define LOOKUP_MS 5000
 #define ANSWER_MAX 65536u
+#define FRESH_MS 10000 /* asked again for the same name, it is not looked up again */
 
 /* ---------------------------------------------------------------- look up */
-
-/* All that comes until its end, or until the deadline: then false. */
-static bool
-read_until(int fd, int64_t deadline_ms, struct sbuf *b)
-{
-	for (;;) {
-		int64_t left = deadline_ms - clock_mono_ms();
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int r = left > 0 ? poll(&p, 1, (int)left) : 0;
-		ssize_t n;
-
-		if (r == 0)
-			return false;
-		n = r > 0 ? sbuf_read(b, fd, 4096) : -errno;
-		if (n == 0)
-			return true;
-		if (n < 0 && n != -EINTR && n != -EAGAIN)
-			return true;
-	}
-}
-
-static pid_t
-start_lookup(const char *name, int out, struct err *e)
-{
-	char *const argv[] = { (char *)"ssm-plugin-host", (char *)"--user",
-			       (char *)(uintptr_t)name, NULL };
-	const struct proc_fd fds[] = { { out, 1 }, { out, 2 } };
-	const struct proc_spec spec = { .path = lookup_program(),
-					.argv = argv,
-					.fds = fds,
-					.fd_count = NELEMS(fds) };
-
-	return proc_spawn(&spec, e);
-}
 
 static int
 take_user(const json_t *answer, struct proc_user *u)
@@ -86,18 +53,23 @@ take_user(const json_t *answer, struct proc_user *u)
 }
 
 static int
+refuse(int status, const char *said, struct err *e)
+{
+	bool unknown = WIFEXITED(status) && WEXITSTATUS(status) == LOOKUP_UNKNOWN;
+
+	return err_set(e, unknown ? -ENOENT : -EIO, "%s",
+		       *said ? said : "the look-up of the user failed");
+}
+
+static int
 take_answer(const char *name, int status, struct sbuf *b, struct proc_user *ret, struct err *e)
 {
 	struct proc_user u = { .group_count = 0 };
 	autojson json_t *answer = NULL;
 	int r;
 
-	if (status != 0) {
-		char *said = text_trim(b->p ? b->p : (char[]){ "" });
-
-		return err_set(e, WIFEXITED(status) && WEXITSTATUS(status) == 1 ? -ENOENT : -EIO,
-			       "%s", *said ? said : "the look-up of the user failed");
-	}
+	if (status != 0)
+		return refuse(status, text_trim(b->p ? b->p : (char[]){ "" }), e);
 	answer = json_parse(sbuf_str(b), b->len, "what is known of the user", e);
 	if (!answer)
 		return -EPROTO;
@@ -111,30 +83,62 @@ take_answer(const char *name, int status, struct sbuf *b, struct proc_user *ret,
 int
 user_lookup(const char *name, struct proc_user *ret, struct err *e)
 {
-	struct sbuf b = SBUF_INIT(ANSWER_MAX);
-	autoclose int ours = -1, theirs = -1;
-	int fds[2], status = 0, r = 0;
-	pid_t pid;
+	autosbuf struct sbuf b = SBUF_INIT(ANSWER_MAX);
+	char *const argv[] = { (char *)(uintptr_t)lookup_program(), (char *)"--user",
+			       (char *)(uintptr_t)name, NULL };
+	int status = brief_run(argv, LOOKUP_MS, &b, e);
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set(e, -errno, "cannot make a pipe: %m");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = start_lookup(name, theirs, e);
-	if (pid < 0)
-		return pid;
-	mem_cleanup_fd(&theirs);
-	if (!read_until(ours, clock_mono_ms() + LOOKUP_MS, &b)) {
-		r = err_set(e, -ETIMEDOUT,
-			    "the name service did not say within %d s who '%s' is",
-			    LOOKUP_MS / 1000, name);
-		(void)kill(pid, SIGKILL);
+	if (status == -ETIMEDOUT)
+		return err_set(e, status,
+			       "the name service did not say within %d s who '%s' is",
+			       LOOKUP_MS / 1000, name);
+	return status < 0 ? status : take_answer(name, status, &b, ret, e);
+}
+
+int
+host_user(struct host *h, const char *name, struct proc_user *ret, struct err *e)
+{
+	bool fresh = h->user && clock_mono_ms() - h->user_ms < FRESH_MS;
+	struct proc_user u;
+	int r;
+
+	if (!fresh || strcmp(h->user->name, name) != 0) {
+		r = user_lookup(name, &u, e);
+		if (r < 0)
+			return r;
+		h->user = h->user ? h->user : xmalloc(sizeof(*h->user));
+		*h->user = u;
+		h->user_ms = clock_mono_ms();
 	}
-	(void)waitpid(pid, &status, 0);
-	if (r == 0)
-		r = take_answer(name, status, &b, ret, e);
-	sbuf_done(&b);
-	return r;
+	*ret = *h->user;
+	return 0;
+}
+
+json_t *
+user_to_json(const struct proc_user *u)
+{
+	json_t *groups = json_array();
+
+	for (int i = 0; i < u->group_count; i++)
+		(void)json_array_append_new(groups, json_integer((json_int_t)u->groups[i]));
+	return json_pack("{s:s,s:I,s:I,s:s,s:s,s:o}", "name", u->name, "uid", (json_int_t)u->uid,
+			 "gid", (json_int_t)u->gid, "home", u->home, "shell", u->shell, "groups",
+			 groups);
+}
+
+const char *
+host_user_info(struct host *h, const char *name)
+{
+	struct proc_user u;
+	struct err e = { 0, "" };
+	int r = host_user(h, name, &u, &e);
+	autojson json_t *v = r < 0 ? json_pack("{s:s,s:b}", "error", err_text(&e), "unknown",
+					       r == -ENOENT)
+				   : user_to_json(&u);
+
+	free(h->user_text);
+	h->user_text = v ? json_text(v) : NULL;
+	return h->user_text;
 }
 
 /* ----------------------------------------------------------------- become */

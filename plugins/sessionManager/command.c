@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/err.h"
 #include "core/base/json.h"
@@ -141,13 +142,14 @@ begin(struct ssm *S, struct ssm_session *s, char **argv)
 	struct err e = { 0, "" };
 	autojson json_t *v = json_parse(text, strlen(text), "inputs", &e);
 	struct session_inputs in = { 0 };
+	const struct runas_wish wish = { &in, S->api->session_str(S, s, "/RunAsUser", ""),
+					 command.conf.elevated, geteuid() == 0 };
 	struct runas as = { 0 };
 	autofree char *why = NULL;
 	int32_t r = v ? session_inputs_read(v, &in, &e) : -EINVAL;
 
 	if (r >= 0)
-		r = runas_decide(&in, S->api->session_str(S, s, "/RunAsUser", ""),
-				 command.conf.elevated, &as, &e);
+		r = runas_decide(S, &wish, &as, &e);
 	if (r >= 0) {
 		r = spawn(S, s, argv, &as);
 	} else {

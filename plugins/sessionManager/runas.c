@@ -1,45 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users of sessions. No user is made here, and none is root but where the document says so. */
+/* Users of sessions: none is root but where the document says so. */
 #include "plugins/sessionManager/runas.h"
 
 #include <errno.h>
-#include <pwd.h>
+#include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "plugins/sessionManager/inputs.h"
 
 #define SEARCH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* A home that the user cannot enter would be the end of the session. */
 static bool
-can_enter(const struct passwd *pw)
+is_member(const json_t *user, gid_t gid)
 {
-	struct stat st;
+	const json_t *group;
+	size_t i;
 
-	if (!pw->pw_dir || stat(pw->pw_dir, &st) < 0 || !S_ISDIR(st.st_mode))
-		return false;
-	return pw->pw_uid == 0 || (st.st_uid == pw->pw_uid ? st.st_mode & S_IXUSR
-							   : st.st_mode & S_IXOTH);
+	json_array_foreach(json_object_get(user, "groups"), i, group)
+	{
+		if (json_integer_value(group) == (json_int_t)gid)
+			return true;
+	}
+	return false;
 }
 
-static void
-fill(struct runas *ret, const struct passwd *pw)
+/* A home that the user cannot enter would be the end of the session. */
+static bool
+can_enter(const json_t *user)
 {
-	ret->cwd = xstrdup(pw && can_enter(pw) ? pw->pw_dir : "/");
+	int64_t uid = json_int(user, "uid", -1);
+	struct stat st;
+
+	if (stat(json_str(user, "home", ""), &st) < 0 || !S_ISDIR(st.st_mode))
+		return false;
+	if (uid == 0)
+		return true;
+	if ((int64_t)st.st_uid == uid)
+		return st.st_mode & S_IXUSR;
+	return st.st_mode & (is_member(user, st.st_gid) ? S_IXGRP : S_IXOTH);
+}
+
+/* All that a session has of an environment: nothing of the agent's. */
+static void
+fill(const json_t *user, struct runas *ret)
+{
+	const char *home = json_str(user, "home", ""), *name = json_str(user, "name", "");
+
+	ret->cwd = xstrdup(can_enter(user) ? home : "/");
 	strv_add(&ret->envp, "PATH=" SEARCH);
 	strv_add(&ret->envp, "TERM=xterm-256color");
 	strv_add(&ret->envp, "LANG=C.UTF-8");
-	strv_addf(&ret->envp, "HOME=%s", pw && pw->pw_dir ? pw->pw_dir : "/");
-	if (!pw)
+	strv_addf(&ret->envp, "HOME=%s", *home ? home : "/");
+	strv_addf(&ret->envp, "SHELL=%s", json_str(user, "shell", "/bin/sh"));
+	if (!*name)
 		return;
-	strv_addf(&ret->envp, "USER=%s", pw->pw_name);
-	strv_addf(&ret->envp, "LOGNAME=%s", pw->pw_name);
-	strv_addf(&ret->envp, "SHELL=%s",
-		  pw->pw_shell && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
+	strv_addf(&ret->envp, "USER=%s", name);
+	strv_addf(&ret->envp, "LOGNAME=%s", name);
 }
 
 static bool
@@ -50,47 +70,79 @@ is_blank(const char *s)
 
 /* The name of another user than us, or NULL. */
 static int
-choose(const struct session_inputs *in, const char *tag, bool elevated, const char **ret,
-       struct err *e)
+choose(const struct runas_wish *w, const char **ret, struct err *e)
 {
-	const char *user = is_blank(tag) ? in->run_as_user : tag;
+	const char *user = is_blank(w->tag) ? w->inputs->run_as_user : w->tag;
+	bool run_as = w->inputs->run_as;
 
 	*ret = NULL;
-	if (elevated)
+	if (w->elevated)
 		return 0;
-	if (in->run_as && is_blank(user))
+	if (run_as && is_blank(user))
 		return err_set(e, -EINVAL, "please set the RunAs default user");
-	if (in->run_as && geteuid() != 0)
+	if (run_as && !w->root)
 		return err_set(e, -EPERM, "the agent must run as root to use RunAs");
-	if (in->run_as)
+	if (run_as)
 		*ret = user;
-	else if (geteuid() == 0)
+	else if (w->root)
 		*ret = RUNAS_DEFAULT_USER;
 	return 0;
 }
 
-int
-runas_decide(const struct session_inputs *in, const char *tag, bool elevated, struct runas *ret,
-	     struct err *e)
+static json_t *
+ask(struct ssm *S, const char *name)
 {
-	const struct passwd *pw;
-	const char *user;
-	int r = choose(in, tag, elevated, &user, e);
+	autofree char *key = xasprintf("user:%s", name);
+	const char *text = S->api->info(S, key);
+
+	return text ? json_parse(text, strlen(text), "the user", NULL) : NULL;
+}
+
+/* Whom root is has not to be asked, so that a session as root needs no name service. */
+static void
+be_ourselves(struct ssm *S, bool root, struct runas *ret)
+{
+	autojson json_t *user = root ? json_pack("{s:s,s:s,s:i}", "name", "root", "home", "/root",
+						 "uid", 0)
+				     : ask(S, "");
+
+	fill(user, ret);
+}
+
+static int
+refuse(const json_t *user, const char *name, bool run_as, struct err *e)
+{
+	if (!json_bool(user, "unknown", false))
+		return err_set(e, -ETIMEDOUT, "%s",
+			       json_str(user, "error", "the user cannot be looked up"));
+	if (run_as)
+		return err_set(e, -ENOENT, "failed to start pty since RunAs user %s does not exist",
+			       name);
+	return err_set(e, -ENOENT, "the user %s does not exist: make it with 'useradd -m %s', or "
+				   "set runAsDefaultUser", name, name);
+}
+
+int
+runas_decide(struct ssm *S, const struct runas_wish *wish, struct runas *ret, struct err *e)
+{
+	const char *name;
+	autojson json_t *user = NULL;
+	int r = choose(wish, &name, e);
 
 	memset(ret, 0, sizeof(*ret));
 	if (r < 0)
 		return r;
-	pw = user ? getpwnam(user) : getpwuid(geteuid());
-	if (user && !pw)
-		return in->run_as
-			? err_set(e, -ENOENT, "failed to start pty since RunAs user %s does not "
-					      "exist", user)
-			: err_set(e, -ENOENT, "the user %s does not exist: make it with 'useradd "
-					      "-m %s', or set runAsDefaultUser", user, user);
-	if (user && (pw->pw_uid == 0 || pw->pw_gid == 0))
+	if (!name) {
+		be_ourselves(S, wish->root, ret);
+		return 0;
+	}
+	user = ask(S, name);
+	if (!json_object_get(user, "uid"))
+		return refuse(user, name, wish->inputs->run_as, e);
+	if (json_int(user, "uid", 0) <= 0 || json_int(user, "gid", 0) <= 0)
 		return err_set(e, -EPERM, "invalid uid and gid");
-	fill(ret, pw);
-	ret->user = xstrdup(user);
+	fill(user, ret);
+	ret->user = xstrdup(name);
 	return 0;
 }
 

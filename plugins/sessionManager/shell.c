@@ -106,14 +106,15 @@ static int32_t
 begin(struct ssm *S, struct ssm_session *s, const char *const *argv, bool elevated,
       bool with_profile)
 {
-	const char *tag = S->api->session_str(S, s, "/RunAsUser", "");
 	struct session_inputs in = { 0 };
+	const struct runas_wish wish = { &in, S->api->session_str(S, s, "/RunAsUser", ""),
+					 elevated, geteuid() == 0 };
 	struct runas as = { 0 };
 	struct err e = { 0, "" };
 	int r = read_inputs(S, s, &in, &e);
 
 	if (r >= 0)
-		r = runas_decide(&in, tag, elevated, &as, &e);
+		r = runas_decide(S, &wish, &as, &e);
 	if (r >= 0) {
 		r = spawn(S, s, argv, &as, with_profile ? in.shell_profile : "");
 		if (r < 0)

@@ -475,6 +475,29 @@ START_TEST(t_stored_meanwhile)
 }
 END_TEST
 
+/* Once for "": who that is depends on who runs the test. */
+START_TEST(t_users)
+{
+	static const char rest[] =
+		"\n{\"name\":\"root\",\"uid\":0,\"gid\":0,\"home\":\"/root\",\"shell\":";
+	static const char unknown[] =
+		"\n{\"error\":\"there is no user 'no such'\",\"unknown\":true}\n{\"name\":"
+		"\"root\",";
+	autofree char *own = xasprintf("\"uid\":%u,", (unsigned)geteuid());
+	autojson json_t *m = NULL;
+	const char *text;
+
+	start_topic("users", json_object());
+	expect_reply("first", false);
+	m = agentpeer_expect(&peer, "reply");
+	text = json_str(m, "text", "");
+	ck_assert_msg(strstr(text, own) != NULL && strstr(text, rest) > strstr(text, own) &&
+			      strstr(text, unknown) > strstr(text, rest),
+		      "%s", text);
+	agentpeer_stored(&peer, m);
+}
+END_TEST
+
 /* Without the job's folder nobody waits for it: it ends, instead of calling for ever. */
 START_TEST(t_away_without_folder)
 {
@@ -583,6 +606,7 @@ main(void)
 	tcase_add_test(tc, t_cancel);
 	tcase_add_test(tc, t_log);
 	tcase_add_test(tc, t_find);
+	tcase_add_test(tc, t_users);
 	tcase_add_test(tc, t_breaks_of_protocol);
 	tcase_add_test(tc, t_away_for_good);
 	tcase_add_test(tc, t_comes_back);

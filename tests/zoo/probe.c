@@ -309,6 +309,21 @@ do_find(struct ssm *S, struct ssm_message *m, struct report *r)
 	tell(r, " needed=%d", S->api->find(S, SSM_KIND_ACTION, "need:end", &owner, &f) == -ENOENT);
 }
 
+/* Whom the name service knows. */
+static void
+do_users(struct ssm *S, struct ssm_message *m, struct report *r)
+{
+	const char *names[] = {"", "root", "no such", "root"};
+
+	(void)m;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char key[32];
+
+		(void)snprintf(key, sizeof(key), "user:%s", names[i]);
+		tell(r, "%s\n", S->api->info(S, key));
+	}
+}
+
 static void
 do_nothing(struct ssm *S, struct ssm_message *m, struct report *r)
 {
@@ -333,7 +348,7 @@ handle(struct ssm *S, struct ssm_message *m)
 	} all[] = {{"rows", do_rows},	  {"message", do_message}, {"call", do_call},
 		   {"transfer", do_transfer}, {"state", do_state},     {"steps", do_steps},
 		   {"cancel", do_cancel}, {"log", do_log},	   {"find", do_find},
-		   {"nothing", do_nothing}};
+		   {"users", do_users}, {"nothing", do_nothing}};
 	const char *what = S->api->msg_json(S, m, "/Payload/do", NULL);
 	struct report r = {.len = 0};
 
