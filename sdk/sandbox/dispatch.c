@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/base/rand.h"
 #include "core/base/text.h"
+#include "sdk/sandbox/s3.h"
 #include "sdk/sandbox/ssmmessages.h"
 
 #define CONTENT_TYPE "application/x-amz-json-1.1"
@@ -20,6 +21,7 @@ static const struct {
 } targets[] = {
 	{ "EC2WindowsMessageDeliveryService.", "ec2messages" },
 	{ "AmazonSSM.", "ssm" },
+	{ "Logs_20140328.", "logs" },
 	{ "TrentService.", "kms" },
 };
 
@@ -28,6 +30,8 @@ route(struct exchange *ex)
 {
 	const char *target = exchange_header(ex, "x-amz-target");
 
+	if (s3_route(ex))
+		return;
 	if (text_starts(ex->path, "/latest/")) {
 		ex->service = "imds";
 		ex->operation =
@@ -60,11 +64,29 @@ verify_request_of(const struct exchange *ex, struct verify_request *ret)
 					.body_len = ex->body.len };
 }
 
+/* As S3 names them. */
+static const char *
+s3_code(const char *code)
+{
+	static const char *const names[][2] = {
+		{ "InvalidSignatureException", "SignatureDoesNotMatch" },
+		{ "UnrecognizedClientException", "InvalidAccessKeyId" },
+		{ "ExpiredTokenException", "ExpiredToken" },
+	};
+
+	for (size_t i = 0; i < NELEMS(names); i++)
+		if (strcmp(names[i][0], code) == 0)
+			return names[i][1];
+	return code;
+}
+
 bool
 dispatch_check_signature(struct exchange *ex)
 {
+	bool s3 = strcmp(ex->service, "s3") == 0;
 	struct verify_rules rules = { .keys = ex->sb->keys,
-				      .region = ex->sb->set.region,
+				      .region = ex->region ? ex->region : ex->sb->set.region,
+				      .single_encoding = s3,
 				      .service = ex->service,
 				      .now_ms = sandbox_now_ms(ex->sb),
 				      .max_skew_ms = ex->sb->set.max_skew_ms };
@@ -83,8 +105,8 @@ dispatch_check_signature(struct exchange *ex)
 	ex->verified = err == 0;
 	if (!err)
 		return true;
-	code = xasprintf(AUTH "%s", result.code);
-	exchange_refuse(ex, 400, code, "%s", result.message);
+	code = xasprintf(AUTH "%s", s3 ? s3_code(result.code) : result.code);
+	exchange_refuse(ex, s3 ? 403 : 400, code, "%s", result.message);
 	return false;
 }
 
@@ -144,6 +166,8 @@ find_operation(const struct exchange *ex)
 		return find_in(ec2messages_operations, ex->operation);
 	if (strcmp(ex->service, "kms") == 0)
 		return find_in(kms_operations, ex->operation);
+	if (strcmp(ex->service, "logs") == 0)
+		return find_in(logs_operations, ex->operation);
 	for (size_t i = 0; !op && i < NELEMS(ssm); i++)
 		op = find_in(ssm[i], ex->operation);
 	return op;
@@ -213,6 +237,8 @@ run_service(struct exchange *ex)
 		ecs_request(ex);
 	else if (strcmp(ex->service, "ssmmessages") == 0)
 		ssmmessages_request(ex);
+	else if (strcmp(ex->service, "s3") == 0)
+		s3_request(ex);
 	else if (*ex->service)
 		service_request(ex);
 	else if (exchange_header(ex, "x-amz-target"))

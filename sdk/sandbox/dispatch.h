@@ -15,6 +15,7 @@ struct operation {
 
 extern const struct operation ec2messages_operations[];
 extern const struct operation kms_operations[];
+extern const struct operation logs_operations[];
 extern const struct operation ssm_node_operations[];
 extern const struct operation ssm_operator_operations[];
 extern const struct operation ssm_parameter_operations[];

@@ -48,7 +48,8 @@ struct exchange {
 	bool too_large;
 
 	/* What it is about; filled in on the way. */
-	const char *service; /* "imds", "ecs", "ec2messages", "ssm", "ssmmessages" or "" */
+	const char *service; /* "imds", "ecs", "ec2messages", "ssm", "s3" ... or "" */
+	const char *region;  /* that it has to be signed for; NULL: the sandbox's */
 	const char *operand; /* of a path: node or session */
 	char *operation;
 	bool verified;
@@ -71,6 +72,7 @@ struct exchange {
 	bool retry_date;     /* as a date */
 	bool byte_sent;	     /* of a slow body: the next one waits */
 	int64_t token_ttl;   /* IMDS token header, when > 0 */
+	char **more;	     /* further headers, "Name: value" */
 
 	char *accept; /* of an upgrade: Sec-WebSocket-Accept */
 	upgraded_fn *upgrade;
@@ -92,11 +94,13 @@ int exchange_header_count(const struct exchange *ex, const char *name);
 /* Answer with bytes that are copied; at once or, when parked, by waking the connection. */
 void exchange_answer(struct exchange *ex, unsigned status, const char *type, const void *data,
 		     size_t len);
+/* A header of the answer that comes; VALUE NULL: none. */
+void exchange_add_header(struct exchange *ex, const char *name, const char *value);
 void exchange_answer_text(struct exchange *ex, unsigned status, const char *text);
 /* application/x-amz-json-1.1; BODY is taken, NULL is an empty body. */
 void exchange_answer_json(struct exchange *ex, json_t *body);
-/* {"__type": CODE, "message": ...} of a JSON service, XML of ssmmessages. CODE may carry a prefix
- * before '#'. */
+/* {"__type": CODE, "message": ...} of a JSON service, XML of ssmmessages and S3. CODE may carry a
+ * prefix before '#'. */
 void exchange_refuse(struct exchange *ex, unsigned status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The same, status 400, for a reason that was found. */

@@ -153,8 +153,9 @@ write_agent_conf(struct sandbox *sb, struct err *e)
 
 	sbuf_addf(&b,
 		  "# Endpoints of the sandbox.\n[Mds]\nEndpoint = %s\n\n[Ssm]\nEndpoint = %s\n\n"
-		  "[Mgs]\nEndpoint = %s\n\n[Kms]\nEndpoint = %s\n",
-		  url, url, url, url);
+		  "[Mgs]\nEndpoint = %s\n\n[Kms]\nEndpoint = %s\n\n"
+		  "[S3]\nEndpoint = %s\n\n[Logs]\nEndpoint = %s\n",
+		  url, url, url, url, url, url);
 	return write_file(sb, "agent.conf", &b, 0600, e);
 }
 

@@ -16,6 +16,7 @@
 #include "core/base/mem.h"
 #include "core/base/proc.h"
 #include "core/base/strv.h"
+#include "sdk/sandbox/buckets.h"
 #include "sdk/sandbox/channel.h"
 #include "sdk/sandbox/control.h"
 #include "sdk/sandbox/documents.h"
@@ -23,6 +24,7 @@
 #include "sdk/sandbox/files.h"
 #include "sdk/sandbox/journal.h"
 #include "sdk/sandbox/kms.h"
+#include "sdk/sandbox/logs.h"
 #include "sdk/sandbox/options.h"
 #include "sdk/sandbox/parameters.h"
 #include "sdk/sandbox/server.h"
@@ -107,6 +109,8 @@ make_parts(struct sandbox *sb, const struct options *o)
 	sb->store = store_new();
 	sb->imds_tokens = map_new(free);
 	sb->data_keys = map_new(kms_data_key_free);
+	sb->buckets = buckets_new();
+	sb->loggroups = loggroups_new();
 	sb->parameters = parameters_new();
 	sb->tags = tags_new();
 	issue_keys(sb);
@@ -192,6 +196,8 @@ done(struct sandbox *sb)
 	sb->keys = keys_free(sb->keys);
 	map_free(sb->imds_tokens);
 	map_free(sb->data_keys);
+	sb->buckets = buckets_free(sb->buckets);
+	sb->loggroups = loggroups_free(sb->loggroups);
 	sb->parameters = parameters_free(sb->parameters);
 	sb->tags = tags_free(sb->tags);
 	secret_free(sb->set.ecs_token);

@@ -10,6 +10,8 @@
 #include "sdk/sandbox/events.h"
 #include "sdk/sandbox/keys.h"
 
+struct buckets;
+struct loggroups;
 struct faults;
 struct journal;
 struct documents;
@@ -73,6 +75,8 @@ struct sandbox {
 	struct store *store;
 	struct map *imds_tokens; /* token -> struct holding its end */
 	struct map *data_keys;	 /* kms.c: ciphertext -> struct data_key, owned */
+	struct buckets *buckets;
+	struct loggroups *loggroups;
 	struct parameters *parameters;
 	struct tags *tags;
 	struct state *state; /* NULL: nothing is kept */

@@ -19,6 +19,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/rand.h"
+#include "core/base/strv.h"
 #include "core/base/text.h"
 #include "sdk/sandbox/exchange.h"
 #include "sdk/sandbox/journal.h"
@@ -91,6 +92,7 @@ exchange_free(void *arg, struct MHD_Connection *conn, void **con_cls,
 		free((char *)ex->headers[i].name);
 		free((char *)ex->headers[i].value);
 	}
+	strv_free(ex->more);
 	free(ex->accept);
 	free(ex->method);
 	free(ex->path);
@@ -179,6 +181,13 @@ exchange_answer(struct exchange *ex, unsigned status, const char *type, const vo
 }
 
 void
+exchange_add_header(struct exchange *ex, const char *name, const char *value)
+{
+	if (value)
+		strv_addf(&ex->more, "%s: %s", name, value);
+}
+
+void
 exchange_answer_text(struct exchange *ex, unsigned status, const char *text)
 {
 	exchange_answer(ex, status, "text/plain", text, strlen(text));
@@ -211,9 +220,12 @@ refuse_in_xml(struct exchange *ex, unsigned status)
 {
 	autosbuf struct sbuf b = SBUF_INIT(BODY_MAX);
 
-	(void)sbuf_addf(&b, "<%s><Message>", ex->code);
+	if (strcmp(ex->service, "s3") == 0)
+		(void)sbuf_addf(&b, "<Error><Code>%s</Code><Message>", ex->code);
+	else
+		(void)sbuf_addf(&b, "<%s><Message>", ex->code);
 	add_escaped(&b, ex->message);
-	(void)sbuf_addf(&b, "</Message></%s>", ex->code);
+	(void)sbuf_addf(&b, "</Message></%s>", strcmp(ex->service, "s3") == 0 ? "Error" : ex->code);
 	exchange_answer(ex, status, "application/xml", b.p, b.len);
 }
 
@@ -231,7 +243,7 @@ exchange_refuse(struct exchange *ex, unsigned status, const char *code, const ch
 	va_end(ap);
 	free(ex->code);
 	ex->code = xstrdup(bare ? bare + 1 : code);
-	if (strcmp(ex->service, "ssmmessages") == 0) {
+	if (strcmp(ex->service, "ssmmessages") == 0 || strcmp(ex->service, "s3") == 0) {
 		refuse_in_xml(ex, status);
 		return;
 	}
@@ -376,6 +388,11 @@ add_headers(struct MHD_Response *r, const struct exchange *ex)
 		else
 			snprintf(text, sizeof(text), "%lld", (long long)ex->retry_after);
 		MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, text);
+	}
+	for (char **h = ex->more; h && *h; h++) {
+		autofree char *name = xstrndup(*h, strcspn(*h, ":"));
+
+		MHD_add_response_header(r, name, *h + strlen(name) + 2);
 	}
 	if (ex->token_ttl > 0) {
 		snprintf(text, sizeof(text), "%lld", (long long)ex->token_ttl);
