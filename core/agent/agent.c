@@ -22,6 +22,7 @@
 #include "core/agent/health.h"
 #include "core/agent/identity.h"
 #include "core/agent/inbox.h"
+#include "core/agent/networks.h"
 #include "core/agent/notify.h"
 #include "core/agent/once.h"
 #include "core/agent/orphans.h"
@@ -52,6 +53,7 @@
 #include "core/net/url.h"
 
 #define POLL_SLACK_MS 10000
+#define NETWORKS_RETRY_MS 300000
 
 struct agent {
 	const struct conf *conf;
@@ -59,6 +61,7 @@ struct agent {
 	struct event_base *base;
 	struct signals *signals;
 	struct netwatch *netwatch;
+	struct networks *networks;
 	struct notify *notify;
 	struct cgroup *cgroup;
 	struct err no_cgroup; /* why there is none */
@@ -160,6 +163,7 @@ on_network(void *arg)
 
 	log_debug("agent", "links or routes changed");
 	http_drop_idle(a->http);
+	networks_look(a->networks);
 	creds_retry_now(a->creds);
 	if (a->find)
 		identity_retry_now(a->find);
@@ -481,6 +485,30 @@ on_scanned(void *arg)
 }
 
 static void
+on_networks(void *arg, char *const *list)
+{
+	struct agent *a = arg;
+
+	put_list(a->info, "vpc-networks", list);
+}
+
+static void
+watch_networks(struct agent *a)
+{
+	const char *kind = a->identity->kind;
+	bool ecs = strcmp(kind, "ECS") == 0;
+	const struct networks_options o = {
+		.base = a->base,
+		.http = a->http,
+		.imds = a->imds,
+		.ecs_uri = ecs ? identity_ecs_uri() : NULL,
+		.retry_ms = ecs || strcmp(kind, "EC2") == 0 ? NETWORKS_RETRY_MS : 0,
+	};
+
+	a->networks = networks_new(&o, on_networks, a);
+}
+
+static void
 on_identity(void *arg, struct identity *who, const json_t *passed_over)
 {
 	struct agent *a = arg;
@@ -514,6 +542,7 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 		.channel = "ec2messages",
 	};
 	a->health = health_new(a->base, a->conf, a->aws, &ping);
+	watch_networks(a);
 	plugins_on_change(a->plugins, on_scanned, a);
 	on_scanned(a);
 }
@@ -721,6 +750,7 @@ stop(struct agent *a)
 {
 	notify_stopping(a->notify);
 	netwatch_free(a->netwatch);
+	networks_free(a->networks);
 	ctl_free(a->ctl);
 	health_free(a->health);
 	inbox_free(a->inbox);

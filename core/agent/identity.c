@@ -253,8 +253,8 @@ ask_ec2(struct identity_find *f)
 
 /* ------------------------------------------------------------------- ECS */
 
-static const char *
-ecs_uri(void)
+const char *
+identity_ecs_uri(void)
 {
 	const char *v4 = secure_getenv("ECS_CONTAINER_METADATA_URI_V4");
 	const char *v3 = secure_getenv("ECS_CONTAINER_METADATA_URI");
@@ -323,7 +323,7 @@ on_container(void *arg, int result, const char *text, const struct http_response
 static void
 get_metadata(struct identity_find *f, const char *path, http_done_fn *done)
 {
-	autofree char *url = xasprintf("%s%s", ecs_uri(), path);
+	autofree char *url = xasprintf("%s%s", identity_ecs_uri(), path);
 	struct metahttp_request q = { .method = "GET", .url = url };
 	struct err e = { 0, "" };
 
@@ -350,7 +350,7 @@ on_task(void *arg, int result, const char *text, const struct http_response *r)
 static void
 ask_ecs(struct identity_find *f)
 {
-	if (ecs_uri())
+	if (identity_ecs_uri())
 		get_metadata(f, "/task", on_task);
 	else
 		pass_over(f, "ECS", "not configured (ECS_CONTAINER_METADATA_URI_V4 is not set)");

@@ -21,6 +21,7 @@ struct identity {
 	char *availability_zone, *availability_zone_id; /* "" when unknown */
 };
 struct identity *identity_free(struct identity *i); /* returns NULL */
+const char *identity_ecs_uri(void); /* of the container's metadata, or NULL */
 
 /* WHO (owned by the receiver) or NULL, which only identity_look_once() gives. PASSED_OVER:
  * [{"identity","reason"}] of those tried before, borrowed. */

@@ -12,6 +12,7 @@
 #include "sdk/sandbox/dispatch.h"
 
 #define TTL_MAX 21600
+#define MACS "/latest/meta-data/network/interfaces/macs/"
 #define ROLE_PATH "/latest/meta-data/iam/security-credentials/"
 
 static void
@@ -143,6 +144,8 @@ get(struct exchange *ex)
 		{ "/latest/meta-data/local-hostname", "ip-127-0-0-1.sandbox.internal" },
 		{ "/latest/meta-data/local-ipv4", "127.0.0.1" },
 		{ "/latest/meta-data/mac", "02:00:00:00:00:01" },
+		{ MACS, "02:00:00:00:00:01/" },
+		{ MACS "02:00:00:00:00:01/vpc-ipv4-cidr-block", "172.31.0.0/16" },
 		{ "/latest/meta-data/services/domain", "amazonaws.com" },
 		{ "/latest/meta-data/services/partition", "aws" },
 	};

@@ -132,7 +132,7 @@ def fails_with(aws, text, what, **parameters):
 
 
 def test_forbidden(aws):
-    for host in "169.254.169.254", "::ffff:169.254.169.254", "127.0.0.3":
+    for host in "169.254.169.254", "::ffff:169.254.169.254", "127.0.0.3", "172.31.0.2":
         fails_with(aws, "Forwarding to IP address %s is forbidden." % host, "forbidden: " + host, host=host)
     fails_with(aws, "lookup no-such-host.invalid: ", "a name that nobody knows", host="no-such-host.invalid")
 
