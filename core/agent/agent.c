@@ -30,6 +30,7 @@
 #include "core/agent/plugins.h"
 #include "core/agent/services.h"
 #include "core/agent/status.h"
+#include "core/agent/users.h"
 #include "core/agent/whoami.h"
 #include "core/aws/call.h"
 #include "core/aws/creds.h"
@@ -288,6 +289,15 @@ put_list(json_t *o, const char *key, char *const *list)
 	put(o, key, text);
 }
 
+static void
+put_users(const struct agent *a, json_t *o)
+{
+	autojson json_t *settings = users_settings(a->conf);
+	autofree char *text = json_text(settings);
+
+	put(o, "users", text);
+}
+
 /* What may change while we run; hosts that run keep what they were told. */
 static void
 put_live_info(const struct agent *a, json_t *o)
@@ -296,6 +306,7 @@ put_live_info(const struct agent *a, json_t *o)
 	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
 	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
 	put_list(o, "denied-addresses", conf_list(a->conf, "Mgs.DeniedPortForwardingRemoteIPs"));
+	put_users(a, o);
 }
 
 /* info() of every plugin; what a job adds to it is the job's. */

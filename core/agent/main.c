@@ -15,6 +15,7 @@
 #include "core/agent/agent.h"
 #include "core/agent/joblist.h"
 #include "core/agent/protect.h"
+#include "core/agent/users.h"
 #include "core/aws/ssmapi.h"
 #include "core/aws/transfer.h"
 #include "core/base/fs.h"
@@ -33,7 +34,7 @@ enum {
 struct options {
 	const char *root;
 	char **overrides;
-	bool whoami, json, transfer, once;
+	bool whoami, json, transfer, once, make_user;
 	const char *jobs; /* NULL; "" for all of them */
 };
 
@@ -47,6 +48,7 @@ static const char help[] =
 	"                        passed over\n"
 	"  --run                 run the message on standard input, without service; for ssmctl\n"
 	"  --jobs[=ID]           print what is on disk of commands, as JSON; for ssmctl\n"
+	"  --make-user           where Users.Create is install: make the user of sessions now\n"
 	"  --help, --version\n"
 	"\n"
 	"Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start (the reason is in the "
@@ -91,6 +93,7 @@ parse(int argc, char **argv, struct options *o)
 		{ "transfer", no_argument, NULL, 't' },
 		{ "run", no_argument, NULL, 'R' },
 		{ "jobs", optional_argument, NULL, 'J' },
+		{ "make-user", no_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -119,6 +122,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case 'J':
 			o->jobs = optarg ? optarg : "";
+			break;
+		case 'm':
+			o->make_user = true;
 			break;
 		case 'h':
 			exit(fputs(help, stdout) < 0);
@@ -192,6 +198,11 @@ run(const struct options *o)
 		log_error("agent", "cannot start: %s", err_text(&e));
 		conf_free(conf);
 		return EXIT_FAILED;
+	}
+	if (o->make_user) {
+		status = users_make(conf);
+		conf_free(conf);
+		return status;
 	}
 	open_log(conf);
 	if (o->whoami) {

@@ -21,6 +21,7 @@
 #include "core/host/job.h"
 #include "core/host/loader.h"
 #include "core/host/lookup.h"
+#include "core/host/newuser.h"
 #include "core/host/user.h"
 #include "core/loop/signals.h"
 
@@ -46,6 +47,7 @@ static const char help[] =
 	"       ssm-plugin-host --try FILE action NAME JSON\n"
 	"       ssm-plugin-host --user NAME\n"
 	"       ssm-plugin-host --addresses NAME\n"
+	"       ssm-plugin-host --make-user\n"
 	"       ssm-plugin-host --job|--service\n"
 	"Runs a plugin of ssm-agent in a process of its own.\n"
 	"\n"
@@ -57,6 +59,8 @@ static const char help[] =
 	"                   run an action without agent and account, with these inputs\n"
 	"  --user NAME      print what the name service knows of a user, as JSON\n"
 	"  --addresses NAME print the addresses that the name service knows of a host, one a line\n"
+	"  --make-user      make the user of sessions as the settings on standard input say; for\n"
+	"                   ssm-agent --make-user and for sessions\n"
 	"  --job, --service one job, or a service, for the agent at the other end of\n"
 	"                   descriptor 3\n"
 	"  --help, --version\n"
@@ -178,13 +182,14 @@ main(int argc, char **argv)
 		{"service", no_argument, NULL, 'j'},
 		{"user", required_argument, NULL, 'u'},
 		{"addresses", required_argument, NULL, 'a'},
+		{"make-user", no_argument, NULL, 'm'},
 		{"try", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *describe = NULL, *try = NULL, *user = NULL, *addresses = NULL;
-	bool conf = false, job = false, builtin = false;
+	bool conf = false, job = false, builtin = false, make_user = false;
 	int c;
 
 	first_acts();
@@ -203,6 +208,8 @@ main(int argc, char **argv)
 			job = true;
 		else if (c == 'u')
 			user = optarg;
+		else if (c == 'm')
+			make_user = true;
 		else if (c == 'a')
 			addresses = optarg;
 		else if (c == 't')
@@ -222,6 +229,8 @@ main(int argc, char **argv)
 		return lookup_print_user(user);
 	if (addresses && argc == optind)
 		return lookup_print_addresses(addresses);
+	if (make_user && argc == optind)
+		return newuser_main();
 	if (try && argc - optind == 3)
 		return host_try(try, argv[optind], argv[optind + 1], argv[optind + 2]);
 	if (!describe || argc != optind)
