@@ -348,6 +348,7 @@ endpoint_override(void *arg, const char *service)
 		{ "ssm", "Ssm.Endpoint" }, { "ec2messages", "Mds.Endpoint" },
 		{ "s3", "S3.Endpoint" },   { "logs", "Logs.Endpoint" },
 		{ "kms", "Kms.Endpoint" }, { "ssmmessages", "Mgs.Endpoint" },
+		{ "sts", "Sts.Endpoint" },
 	};
 	const struct agent *a = arg;
 
@@ -438,20 +439,23 @@ open_services(struct agent *a)
 	a->services = services_new(&o);
 }
 
+/* All but the regions. */
+static struct aws_options
+call_options(struct agent *a)
+{
+	return (struct aws_options){ .base = a->base,
+				     .http = a->http,
+				     .creds = a->creds,
+				     .service_domain = conf_str(a->conf, "Agent.ServiceDomain"),
+				     .override = endpoint_override,
+				     .arg = a };
+}
+
 static int
 open_service(struct agent *a, struct err *e)
 {
 	const struct identity *who = a->identity;
-	struct aws_options ao = {
-		.base = a->base,
-		.http = a->http,
-		.creds = a->creds,
-		.region = who->region,
-		.signing_region = who->signing_region,
-		.service_domain = conf_str(a->conf, "Agent.ServiceDomain"),
-		.override = endpoint_override,
-		.arg = a,
-	};
+	struct aws_options ao = call_options(a);
 	struct mds_options mo = {
 		.base = a->base,
 		.instance_id = who->instance_id,
@@ -466,6 +470,8 @@ open_service(struct agent *a, struct err *e)
 		.info = a->info,
 	};
 
+	ao.region = who->region;
+	ao.signing_region = who->signing_region;
 	a->aws = aws_new(&ao);
 	mo.aws = a->aws;
 	a->mds = mds_new(&mo, on_messages, on_poll_state, a);
@@ -929,7 +935,7 @@ on_report(void *arg, const json_t *report)
 }
 
 int
-agent_whoami(const struct conf *conf, bool json)
+agent_whoami(const struct conf *conf, bool json, bool caller)
 {
 	struct agent a = { .conf = conf, .base = event_base_new(), .lock_fd = -1 };
 	struct printed p = { a.base, json, false };
@@ -941,10 +947,13 @@ agent_whoami(const struct conf *conf, bool json)
 		struct whoami_options o = {
 			.base = a.base, .conf = conf, .http = a.http, .imds = a.imds
 		};
+		struct aws_options ao;
 		struct whoami *w;
 
 		open_creds(&a);
 		o.creds = a.creds;
+		ao = call_options(&a);
+		o.caller = caller ? &ao : NULL;
 		w = whoami_start(&o, on_report, &p);
 		event_base_dispatch(a.base);
 		(void)w;

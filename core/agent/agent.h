@@ -14,7 +14,8 @@ int agent_run(struct conf *conf, struct err *e);
 /* --run: the message on standard input (once.h). 0, 1 when standard output says why it could not
  * be started, or an error before that. */
 int agent_run_once(struct conf *conf, struct err *e);
-/* --whoami: walk the chain once and print the report. The exit status. */
-int agent_whoami(const struct conf *conf, bool json);
+/* --whoami: walk the chain once and print the report, with CALLER after asking STS whose the
+ * credentials are. The exit status. */
+int agent_whoami(const struct conf *conf, bool json, bool caller);
 
 #endif

@@ -34,7 +34,7 @@ enum {
 struct options {
 	const char *root;
 	char **overrides;
-	bool whoami, json, transfer, once, make_user;
+	bool whoami, caller, json, transfer, once, make_user;
 	const char *jobs; /* NULL; "" for all of them */
 };
 
@@ -46,6 +46,7 @@ static const char help[] =
 	"  -o SECTION.KEY=VALUE  set a configuration key; wins over every file\n"
 	"  --whoami [--json]     print identity and source of credentials, and why others were\n"
 	"                        passed over\n"
+	"  --whoami=caller       the same, and ask STS whose the credentials are\n"
 	"  --run                 run the message on standard input, without service; for ssmctl\n"
 	"  --jobs[=ID]           print what is on disk of commands, as JSON; for ssmctl\n"
 	"  --make-user           where Users.Create is install: make the user of sessions now\n"
@@ -88,7 +89,7 @@ parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "root", required_argument, NULL, 'r' },
-		{ "whoami", no_argument, NULL, 'w' },
+		{ "whoami", optional_argument, NULL, 'w' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "transfer", no_argument, NULL, 't' },
 		{ "run", no_argument, NULL, 'R' },
@@ -110,6 +111,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case 'w':
 			o->whoami = true;
+			o->caller = optarg != NULL;
+			if (optarg && strcmp(optarg, "caller") != 0)
+				return -1;
 			break;
 		case 'j':
 			o->json = true;
@@ -206,7 +210,7 @@ run(const struct options *o)
 	}
 	open_log(conf);
 	if (o->whoami) {
-		status = agent_whoami(conf, o->json);
+		status = agent_whoami(conf, o->json, o->caller);
 	} else if (o->once) {
 		int r;
 

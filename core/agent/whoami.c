@@ -7,7 +7,10 @@
 #include <stdlib.h>
 
 #include "core/agent/identity.h"
+#include "core/aws/call.h"
 #include "core/aws/creds.h"
+#include "core/aws/sts.h"
+#include "core/base/err.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
@@ -20,8 +23,11 @@ struct whoami {
 	struct identity *found; /* ours when it was looked for */
 	struct creds_wait *wait;
 	struct event *later;
+	struct aws *aws; /* for the call to STS */
+	struct aws_call *call;
+	char *arn, *arn_error;
 	json_t *passed_over;
-	bool in_get, answered;
+	bool in_get, answered, has_creds;
 };
 
 void
@@ -31,6 +37,10 @@ whoami_cancel(struct whoami *w)
 		return;
 	identity_cancel(w->find);
 	creds_wait_cancel(w->wait);
+	aws_cancel(w->call);
+	aws_free(w->aws);
+	free(w->arn);
+	free(w->arn_error);
 	identity_free(w->found);
 	json_decref(w->passed_over);
 	event_free(w->later);
@@ -61,16 +71,65 @@ whoami_report(const struct identity *who, const json_t *passed_over,
 	return all;
 }
 
+static const struct identity *
+node_of(const struct whoami *w)
+{
+	return w->found ? w->found : w->o.identity;
+}
+
 static void
 report(struct whoami *w)
 {
-	const struct identity *who = w->found ? w->found : w->o.identity;
+	const struct identity *who = node_of(w);
 	autojson json_t *all = whoami_report(who, w->passed_over, w->o.creds);
 	whoami_done_fn *done = w->done;
 	void *arg = w->arg;
 
+	if (w->arn)
+		put(all, "arn", w->arn);
+	if (w->arn_error)
+		put(all, "arn_error", w->arn_error);
 	whoami_cancel(w);
 	done(arg, all);
+}
+
+static void
+on_caller(void *arg, const struct aws_reply *r)
+{
+	struct whoami *w = arg;
+
+	w->call = NULL;
+	w->arn = sts_caller_arn(r);
+	if (!w->arn)
+		w->arn_error = xstrdup(r->result < 0 ? r->text : "the answer names nobody");
+	report(w);
+}
+
+/* False: there is nobody to ask about, or it cannot be asked. */
+static bool
+ask_caller(struct whoami *w)
+{
+	const struct identity *who = node_of(w);
+	struct aws_options o;
+	struct err e = { 0, "" };
+
+	if (!w->o.caller || !who || !w->has_creds)
+		return false;
+	o = *w->o.caller;
+	o.region = who->region;
+	o.signing_region = who->signing_region;
+	w->aws = aws_new(&o);
+	w->call = aws_start(w->aws, &sts_caller_request, on_caller, w, &e);
+	if (!w->call)
+		w->arn_error = xstrdup(err_text(&e));
+	return w->call;
+}
+
+static void
+go_on(struct whoami *w)
+{
+	if (!ask_caller(w))
+		report(w);
 }
 
 static void
@@ -79,15 +138,15 @@ on_creds(void *arg, struct creds *set, const char *why)
 	struct whoami *w = arg;
 	const struct timeval now = { 0, 0 };
 
-	(void)set;
 	(void)why;
 	w->wait = NULL;
 	w->answered = true;
+	w->has_creds = set != NULL;
 	/* Good credentials are told from within creds_get(). */
 	if (w->in_get)
 		event_add(w->later, &now);
 	else
-		report(w);
+		go_on(w);
 }
 
 static void
@@ -110,7 +169,7 @@ on_later(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (w->answered)
-		report(w);
+		go_on(w);
 	else
 		ask_creds(w);
 }
@@ -189,6 +248,11 @@ whoami_text(const json_t *r)
 		add_credentials(&b, r, source);
 	else
 		sbuf_adds(&b, "Credentials: none\n");
+	if (json_str(r, "arn", NULL))
+		sbuf_addf(&b, "  as:        %s\n", json_str(r, "arn", ""));
+	if (json_str(r, "arn_error", NULL))
+		sbuf_addf(&b, "  STS does not say whose they are: %s\n",
+			  json_str(r, "arn_error", ""));
 	add_passed_over(&b, json_object_get(r, "passed_over"), "source");
 	if (remark)
 		sbuf_addf(&b, "  remark: %s\n", remark);

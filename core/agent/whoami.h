@@ -10,6 +10,7 @@ struct event_base;
 struct conf;
 struct http;
 struct imds;
+struct aws_options;
 struct creds_cache;
 struct identity;
 struct whoami;
@@ -21,10 +22,12 @@ struct whoami_options {
 	struct imds *imds;
 	struct creds_cache *creds;
 	const struct identity *identity; /* NULL: look for it, once */
+	/* Without its regions; not NULL: STS is asked whose the credentials are. Borrowed. */
+	const struct aws_options *caller;
 };
 /* {"identity": kind or null, "instance_id", "region", "signing_region", "availability_zone",
- * "identity_passed_over": [{"identity","reason"}]} and the members of creds_describe(). Borrowed.
- * No secrets. */
+ * "identity_passed_over": [{"identity","reason"}]} and the members of creds_describe(); with CALLER
+ * "arn" or "arn_error", where there is somebody to ask about. Borrowed. No secrets. */
 typedef void whoami_done_fn(void *arg, const json_t *report);
 /* Ask the chain once (a running agent's good credentials are not fetched again). DONE is called
  * once, never from within. */

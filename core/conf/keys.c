@@ -67,6 +67,7 @@ static const struct key keys[] = {
 	     "Checks that file, whose path is added, where the program is installed."),
 	STR("S3", "Endpoint", "", "Endpoint of S3: URL or host."),
 	STR("Logs", "Endpoint", "", "Endpoint of CloudWatch Logs: URL or host."),
+	STR("Sts", "Endpoint", "", "Endpoint of STS: URL or host."),
 	STR("Kms", "Endpoint", "", "Endpoint of KMS: URL or host."),
 	BOOL("Kms", "RequireKMSChallengeResponse", "no",
 	     "Refuse encrypted sessions with a client too old to bind the key to a challenge."),

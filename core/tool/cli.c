@@ -163,6 +163,14 @@ cli_whoami(const struct options *o, struct err *e)
 	return text ? json_parse(text, strlen(text), "whoami", e) : NULL;
 }
 
+json_t *
+cli_caller(const struct options *o, struct err *e)
+{
+	autofree char *text = capture(o, "--whoami=caller", "--json", e);
+
+	return text ? json_parse(text, strlen(text), "whoami", e) : NULL;
+}
+
 char *
 cli_version(const struct options *o)
 {

@@ -24,6 +24,9 @@ void cli_args_done(struct cli_args *a);
 /* What the running agent, or else its program, says of itself: as `ssmctl --json whoami`. Caller
  * owns; NULL with E. */
 json_t *cli_whoami(const struct options *o, struct err *e);
+/* The same by the agent's program, which asks STS as well whose the credentials are: "arn" or
+ * "arn_error". */
+json_t *cli_caller(const struct options *o, struct err *e);
 /* The version that is reported to the service; "" when unknown. Caller frees. */
 char *cli_version(const struct options *o);
 

@@ -84,20 +84,20 @@ check_identity(struct facts *f)
 static void
 check_credentials(struct facts *f)
 {
-	const char *source = json_str(f->who, "source", "");
-	const char *expires = json_str(f->who, "expires", "");
-	const char *trouble = json_str(f->who, "last_error", "");
-	autofree char *note =
-		xasprintf("Credentials are from %s%s%s", source,
-			  *expires ? " and will expire at " : ", which do not expire", expires);
+	autojson json_t *caller = cli_caller(f->o, NULL);
+	const char *arn = json_str(caller, "arn", NULL);
+	const char *expires = json_str(caller, "expires", "");
+	const char *error = json_str(caller, "arn_error", "STS cannot be asked");
+	autofree char *end = strlen(expires) > 18
+		? xasprintf("expire at %.10s %.8s +0000 UTC", expires, expires + 11)
+		: xstrdup("not expire");
+	autofree char *note = arn ? xasprintf("Credentials are for %s and will %s", arn, end)
+				  : xasprintf("Failed call sts endpoint: %s", error);
 
-	if (!*source)
+	if (!*json_str(caller, "source", ""))
 		add(f, "AWS Credentials", "Skipped", "No credentials available");
-	else if (json_bool(f->who, "expired", false) || json_bool(f->who, "refused", false))
-		add(f, "AWS Credentials", "Failed",
-		    *trouble ? trouble : "the service refuses them, or they have expired");
 	else
-		add(f, "AWS Credentials", "Success", note);
+		add(f, "AWS Credentials", arn ? "Success" : "Failed", note);
 }
 
 /* ------------------------------------------------------------ connectivity */

@@ -12,6 +12,7 @@
 #include "core/base/text.h"
 #include "sdk/sandbox/s3.h"
 #include "sdk/sandbox/ssmmessages.h"
+#include "sdk/sandbox/sts.h"
 
 #define CONTENT_TYPE "application/x-amz-json-1.1"
 #define AUTH "com.amazon.coral.service#"
@@ -30,7 +31,7 @@ route(struct exchange *ex)
 {
 	const char *target = exchange_header(ex, "x-amz-target");
 
-	if (s3_route(ex))
+	if (s3_route(ex) || sts_route(ex))
 		return;
 	if (text_starts(ex->path, "/latest/")) {
 		ex->service = "imds";
@@ -64,26 +65,29 @@ verify_request_of(const struct exchange *ex, struct verify_request *ret)
 					.body_len = ex->body.len };
 }
 
-/* As S3 names them. */
+/* As services that answer in XML name them. */
 static const char *
-s3_code(const char *code)
+xml_code(const struct exchange *ex, const char *code)
 {
-	static const char *const names[][2] = {
-		{ "InvalidSignatureException", "SignatureDoesNotMatch" },
-		{ "UnrecognizedClientException", "InvalidAccessKeyId" },
-		{ "ExpiredTokenException", "ExpiredToken" },
+	static const struct {
+		const char *service, *code, *name;
+	} names[] = {
+		{ "", "InvalidSignatureException", "SignatureDoesNotMatch" },
+		{ "", "ExpiredTokenException", "ExpiredToken" },
+		{ "s3", "UnrecognizedClientException", "InvalidAccessKeyId" },
+		{ "sts", "UnrecognizedClientException", "InvalidClientTokenId" },
 	};
 
 	for (size_t i = 0; i < NELEMS(names); i++)
-		if (strcmp(names[i][0], code) == 0)
-			return names[i][1];
+		if (text_starts(ex->service, names[i].service) && strcmp(names[i].code, code) == 0)
+			return names[i].name;
 	return code;
 }
 
 bool
 dispatch_check_signature(struct exchange *ex)
 {
-	bool s3 = strcmp(ex->service, "s3") == 0;
+	bool s3 = strcmp(ex->service, "s3") == 0, xml = s3 || strcmp(ex->service, "sts") == 0;
 	struct verify_rules rules = { .keys = ex->sb->keys,
 				      .region = ex->region ? ex->region : ex->sb->set.region,
 				      .single_encoding = s3,
@@ -105,8 +109,8 @@ dispatch_check_signature(struct exchange *ex)
 	ex->verified = err == 0;
 	if (!err)
 		return true;
-	code = xasprintf(AUTH "%s", s3 ? s3_code(result.code) : result.code);
-	exchange_refuse(ex, s3 ? 403 : 400, code, "%s", result.message);
+	code = xasprintf(AUTH "%s", xml ? xml_code(ex, result.code) : result.code);
+	exchange_refuse(ex, xml ? 403 : 400, code, "%s", result.message);
 	return false;
 }
 
@@ -239,6 +243,8 @@ run_service(struct exchange *ex)
 		ssmmessages_request(ex);
 	else if (strcmp(ex->service, "s3") == 0)
 		s3_request(ex);
+	else if (strcmp(ex->service, "sts") == 0)
+		sts_request(ex);
 	else if (*ex->service)
 		service_request(ex);
 	else if (exchange_header(ex, "x-amz-target"))

@@ -148,14 +148,13 @@ write_agent_env(struct sandbox *sb, struct err *e)
 static int
 write_agent_conf(struct sandbox *sb, struct err *e)
 {
+	static const char *const sections[] = { "Mds", "Ssm", "Mgs", "Kms", "S3", "Logs", "Sts" };
 	autosbuf struct sbuf b = SBUF_INIT(FILE_MAX);
 	autofree char *url = endpoint(sb);
 
-	sbuf_addf(&b,
-		  "# Endpoints of the sandbox.\n[Mds]\nEndpoint = %s\n\n[Ssm]\nEndpoint = %s\n\n"
-		  "[Mgs]\nEndpoint = %s\n\n[Kms]\nEndpoint = %s\n\n"
-		  "[S3]\nEndpoint = %s\n\n[Logs]\nEndpoint = %s\n",
-		  url, url, url, url, url, url);
+	sbuf_adds(&b, "# Endpoints of the sandbox.\n");
+	for (size_t i = 0; i < NELEMS(sections); i++)
+		sbuf_addf(&b, "%s[%s]\nEndpoint = %s\n", i ? "\n" : "", sections[i], url);
 	return write_file(sb, "agent.conf", &b, 0600, e);
 }
 

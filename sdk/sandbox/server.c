@@ -215,17 +215,29 @@ add_escaped(struct sbuf *b, const char *s)
 	}
 }
 
+/* Each in its own form. */
+static bool
+refuses_in_xml(const char *service)
+{
+	return strcmp(service, "ssmmessages") == 0 || strcmp(service, "s3") == 0 ||
+		strcmp(service, "sts") == 0;
+}
+
 static void
 refuse_in_xml(struct exchange *ex, unsigned status)
 {
 	autosbuf struct sbuf b = SBUF_INIT(BODY_MAX);
+	bool ssmmessages = strcmp(ex->service, "ssmmessages") == 0;
+	bool sts = strcmp(ex->service, "sts") == 0;
 
-	if (strcmp(ex->service, "s3") == 0)
-		(void)sbuf_addf(&b, "<Error><Code>%s</Code><Message>", ex->code);
-	else
+	if (ssmmessages)
 		(void)sbuf_addf(&b, "<%s><Message>", ex->code);
+	else
+		(void)sbuf_addf(&b, "%s<Error><Code>%s</Code><Message>",
+				sts ? "<ErrorResponse>" : "", ex->code);
 	add_escaped(&b, ex->message);
-	(void)sbuf_addf(&b, "</Message></%s>", strcmp(ex->service, "s3") == 0 ? "Error" : ex->code);
+	(void)sbuf_addf(&b, "</Message></%s>%s", ssmmessages ? ex->code : "Error",
+			sts ? "</ErrorResponse>" : "");
 	exchange_answer(ex, status, "application/xml", b.p, b.len);
 }
 
@@ -243,7 +255,7 @@ exchange_refuse(struct exchange *ex, unsigned status, const char *code, const ch
 	va_end(ap);
 	free(ex->code);
 	ex->code = xstrdup(bare ? bare + 1 : code);
-	if (strcmp(ex->service, "ssmmessages") == 0 || strcmp(ex->service, "s3") == 0) {
+	if (refuses_in_xml(ex->service)) {
 		refuse_in_xml(ex, status);
 		return;
 	}

@@ -12,6 +12,7 @@
 
 #include "core/agent/identity.h"
 #include "core/agent/whoami.h"
+#include "core/aws/call.h"
 #include "core/aws/creds.h"
 #include "core/aws/imds.h"
 #include "core/base/fs.h"
@@ -470,9 +471,17 @@ on_report(void *arg, const json_t *r)
 	event_base_loopbreak(base);
 }
 
+static const char *
+at_server(void *arg, const char *service)
+{
+	(void)arg;
+	(void)service;
+	return mini_url(server);
+}
+
 /* The chain as the agent has it. */
 static char *
-whoami(void)
+whoami_with(bool caller)
 {
 	struct creds_provider chain[] = { creds_env_provider(), creds_file_provider(NULL),
 					  creds_ecs_provider(base, client, 5000),
@@ -484,8 +493,12 @@ whoami(void)
 		.imds = imds,
 		.creds = creds_cache_new(base, chain, NELEMS(chain)),
 	};
+	const struct aws_options ao = {
+		.base = base, .http = client, .creds = o.creds, .override = at_server
+	};
 	char *text;
 
+	o.caller = caller ? &ao : NULL;
 	report = NULL;
 	whoami_start(&o, on_report, NULL);
 	run();
@@ -493,6 +506,12 @@ whoami(void)
 	text = whoami_text(report);
 	creds_cache_free(o.creds);
 	return text;
+}
+
+static char *
+whoami(void)
+{
+	return whoami_with(false);
 }
 
 static void
@@ -516,6 +535,49 @@ START_TEST(test_whoami_environment)
 		     "Credentials: environment, key AKID..., without expiry\n");
 	ck_assert_ptr_null(strstr(text, "shared-file"));
 	ck_assert_str_eq(json_str(report, "identity", ""), "EC2");
+	json_decref(report);
+}
+END_TEST
+
+/* What STS says, and how much of it is believed. */
+static const struct {
+	int status;
+	const char *answer, *want;
+} callers[] = {
+	{ 200, "<R xmlns=\"u\"><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/me</Arn></R>",
+	  "  as:        arn:aws:iam::1:user/me\n" },
+	{ 200, "<R><Arn>arn:\33[1m</Arn></R>", "  as:        arn:\\x1b[1m\n" },
+	{ 200, "<R><Arn></Arn></R>",
+	  "  STS does not say whose they are: the answer names nobody\n" },
+	{ 200, "<R><Ar", "  STS does not say whose they are: the answer names nobody\n" },
+	{ 200, "", "  STS does not say whose they are: the answer names nobody\n" },
+	{ 403,
+	  "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+	  "</ErrorResponse>",
+	  "  STS does not say whose they are: sts POST: status 403 AccessDenied: no" },
+};
+
+START_TEST(test_whoami_caller)
+{
+	autofree char *text = NULL;
+
+	setenv("AWS_ACCESS_KEY_ID", "AKIDTEST", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "s3cretkey", 1);
+	put("/", callers[_i].status, callers[_i].answer);
+	text = whoami_with(true);
+	ck_assert_msg(strstr(text, callers[_i].want) != NULL, "%s", text);
+	ck_assert((json_str(report, "arn", NULL) != NULL) == (_i < 2));
+	json_decref(report);
+}
+END_TEST
+
+/* Without credentials nobody is asked. */
+START_TEST(test_whoami_caller_without)
+{
+	autofree char *text = whoami_with(true);
+
+	ck_assert_ptr_nonnull(strstr(text, "Credentials: none"));
+	ck_assert(!strv_has((char **)mini_log(server), "POST /"));
 	json_decref(report);
 }
 END_TEST
@@ -667,6 +729,8 @@ main(void)
 	tcase_add_test(tc, test_retries);
 	tcase_add_loop_test(tc, test_cancel, 0, 6);
 	tcase_add_test(tc, test_whoami_environment);
+	tcase_add_loop_test(tc, test_whoami_caller, 0, (int)NELEMS(callers));
+	tcase_add_test(tc, test_whoami_caller_without);
 	tcase_add_test(tc, test_whoami_instance_profile);
 	tcase_add_test(tc, test_whoami_expired);
 	tcase_add_loop_test(tc, test_whoami_malformed_file, 0, 2);
