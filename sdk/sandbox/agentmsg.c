@@ -32,13 +32,18 @@ give(struct sbuf *out, uint64_t n, int bytes)
 static void
 take_id(const unsigned char **p, char ret[RAND_UUID_SIZE])
 {
-	char low[17], high[17];
+	char digits[33], *to = ret;
 
-	text_hex(*p, 8, low);
-	text_hex(*p + 8, 8, high);
+	text_hex(*p + 8, 8, digits);
+	text_hex(*p, 8, digits + 16);
 	*p += 16;
-	(void)snprintf(ret, RAND_UUID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", high, high + 8, high + 12,
-		       low, low + 4);
+	for (const char *from = digits; *from; from++) {
+		if (from == digits + 8 || from == digits + 12 || from == digits + 16 ||
+		    from == digits + 20)
+			*to++ = '-';
+		*to++ = *from;
+	}
+	*to = '\0';
 }
 
 static void

@@ -44,11 +44,15 @@ static void
 note(const struct session *s, const char *direction, const char *type, const char *fault,
      const char *message, const struct agentmsg *m)
 {
-	autofree char *path = xasprintf(DATA_CHANNEL_PATH "%s", s->id);
-	json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "path", path, "service", NAME,
-				 "operation", type, "direction", direction, "fault", fault,
-				 "message", message);
+	autofree char *path = NULL;
+	json_t *line;
 
+	if (!s->sb->journal)
+		return;
+	path = xasprintf(DATA_CHANNEL_PATH "%s", s->id);
+	line = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "path", path, "service", NAME,
+			 "operation", type, "direction", direction, "fault", fault, "message",
+			 message);
 	if (m) {
 		json_object_set_new(line, "sequence", json_integer((json_int_t)m->sequence));
 		json_object_set_new(line, "payload_type",
@@ -325,11 +329,12 @@ route(struct data_end *from, const struct agentmsg *m, const char *wrong, const 
 {
 	struct session *s = from->s;
 	const char *direction = from->side == SIDE_NODE ? "in" : "out";
-	autofree char *operation = xasprintf("%s:%s", direction, m->type);
+	char operation[sizeof(m->type) + 4];
 	const char *problem = wrong;
 	struct fault_hit hit;
 	bool stays = from->side == SIDE_NODE && strcmp(m->type, "agent_session_state") == 0;
 
+	(void)snprintf(operation, sizeof(operation), "%s:%s", direction, m->type);
 	faults_pick(s->sb->faults, NAME, operation, &hit);
 	if (!stays && !s->ends[!from->side])
 		problem = "nobody is at the other end";

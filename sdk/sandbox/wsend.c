@@ -3,6 +3,8 @@
 #include "sdk/sandbox/wsend.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,9 @@ struct wsend {
 	const struct wsend_ops *ops;
 	void *arg;
 	struct sbuf in, out;
-	bool muted, held, dead;
+	size_t used; /* of IN */
+	uint32_t mask;
+	bool muted, held, dead, reading;
 	unsigned depth;
 };
 
@@ -50,9 +54,12 @@ static void on_io(void *arg, uint32_t revents);
 static void
 update(struct wsend *w)
 {
-	events_watch_mask(w->sb->ev, w->watch,
-			  (w->muted || w->held ? 0 : EPOLLIN) |
-				  (w->out.len && !w->muted ? EPOLLOUT : 0));
+	uint32_t mask = (w->muted || w->held ? 0u : EPOLLIN) |
+		(w->out.len && !w->muted ? EPOLLOUT : 0u);
+
+	if (mask != w->mask)
+		events_watch_mask(w->sb->ev, w->watch, mask);
+	w->mask = mask;
 }
 
 static void
@@ -68,6 +75,7 @@ flush(struct wsend *w)
 	update(w);
 }
 
+/* Sent in the loop's next turn, with all that comes until then. */
 static void
 send_frame(struct wsend *w, int op, const void *data, size_t len)
 {
@@ -86,7 +94,7 @@ send_frame(struct wsend *w, int op, const void *data, size_t len)
 		(void)sbuf_addc(&w->out, (char)((uint64_t)len >> shift));
 	}
 	(void)sbuf_add(&w->out, data, len);
-	flush(w);
+	update(w);
 }
 
 void
@@ -134,6 +142,7 @@ wsend_close(struct wsend *w, unsigned code, const char *reason, bool reset)
 	body[1] = (char)code;
 	if (code)
 		send_frame(w, OP_CLOSE, body, (size_t)(n < 120 ? n : 120) + 2);
+	flush(w);
 	if (reset)
 		(void)connect(w->fd, &nowhere, sizeof(nowhere));
 	w->dead = true;
@@ -198,34 +207,44 @@ get_length(const unsigned char *p)
 static bool
 read_frame(struct wsend *w)
 {
-	const unsigned char *p = (const unsigned char *)w->in.p;
-	size_t head, len;
-	autofree char *data = NULL;
-	int op;
+	unsigned char *p = (unsigned char *)w->in.p + w->used;
+	size_t left = w->in.len - w->used, head, len;
 
-	if (w->in.len < 2)
+	if (left < 2)
 		return false;
 	if (p[0] & 0x70 || !(p[0] & 0x80) || !(p[1] & 0x80)) {
 		broken(w, 1002, "a frame that is reserved, in parts or not masked");
 		return false;
 	}
 	head = 2 + length_bytes(p) + 4;
-	if (w->in.len < head)
+	if (left < head)
 		return false;
 	len = get_length(p);
 	if (len >= IN_MAX - head) {
 		broken(w, 1009, "a frame that is too large");
 		return false;
 	}
-	if (w->in.len < head + len)
+	if (left < head + len)
 		return false;
-	op = p[0] & 0xf;
-	data = xmemdup(p + head, len);
 	for (size_t i = 0; i < len; i++)
-		data[i] = (char)(data[i] ^ (char)p[head - 4 + i % 4]);
-	sbuf_consume(&w->in, head + len);
-	take_frame(w, op, data, len);
+		p[head + i] ^= p[head - 4 + i % 4];
+	w->used += head + len;
+	take_frame(w, p[0] & 0xf, (const char *)p + head, len);
 	return !w->dead && !w->muted && !w->held;
+}
+
+/* All that came; who is called from here has its bytes until it returns. */
+static void
+read_frames(struct wsend *w)
+{
+	if (w->reading)
+		return;
+	w->reading = true;
+	while (read_frame(w))
+		;
+	w->reading = false;
+	sbuf_consume(&w->in, w->used);
+	w->used = 0;
 }
 
 size_t
@@ -242,8 +261,8 @@ wsend_hold(struct wsend *w, bool hold)
 	w->held = hold;
 	update(w);
 	w->depth++;
-	while (!w->held && !w->dead && read_frame(w))
-		;
+	if (!w->held)
+		read_frames(w);
 	leave(w);
 }
 
@@ -271,8 +290,7 @@ on_io(void *arg, uint32_t revents)
 	if (revents & ~(uint32_t)EPOLLOUT && !w->muted && !w->held && !w->dead) {
 		n = recv(w->fd, block, sizeof(block), MSG_DONTWAIT);
 		if (n > 0 && sbuf_add(&w->in, block, (size_t)n) == 0) {
-			while (read_frame(w))
-				;
+			read_frames(w);
 		} else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
 			broken(w, 0, "the connection is gone");
 		}
@@ -321,6 +339,7 @@ static void
 on_upgraded(struct exchange *ex, struct upgraded *conn, int fd, const void *more, size_t len)
 {
 	struct wsend *w = xcalloc(1, sizeof(*w));
+	const int on = 1;
 
 	w->sb = ex->sb;
 	w->conn = conn;
@@ -329,14 +348,18 @@ on_upgraded(struct exchange *ex, struct upgraded *conn, int fd, const void *more
 	sbuf_init(&w->in, 2 * IN_MAX);
 	sbuf_init(&w->out, OUT_MAX);
 	(void)fs_set_nonblock(fd, true);
-	w->watch = events_watch(ex->sb->ev, fd, EPOLLIN, on_io, w);
+	/* Small messages must not wait for the acknowledgement of others. A pair of sockets, as
+	 * with TLS, does not know the option. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	w->mask = EPOLLIN;
+	w->watch = events_watch(ex->sb->ev, fd, w->mask, on_io, w);
 	(void)sbuf_add(&w->in, more, len);
 	w->depth++;
 	w->arg = w->ops->opened(ex, w);
 	if (!w->arg)
 		w->dead = true;
-	while (!w->dead && read_frame(w))
-		;
+	if (!w->dead)
+		read_frames(w);
 	leave(w);
 }
 
