@@ -144,13 +144,29 @@ failed(const char *shown, int status, const struct sbuf *said, struct err *e)
 		       quoted ? ": " : "", quoted ? quoted : "");
 }
 
+/* A session that is ended meanwhile must not leave half a user. What is ignored stays so across
+ * exec. */
+static int
+run_undisturbed(char *const *command, struct sbuf *said, struct err *e)
+{
+	autostrv char **argv = NULL;
+
+	strv_add(&argv, "/bin/sh");
+	strv_add(&argv, "-c");
+	strv_add(&argv, "trap '' HUP INT TERM; exec \"$@\"");
+	strv_add(&argv, "sh");
+	for (; *command; command++)
+		strv_add(&argv, *command);
+	return brief_run(argv, ADD_MS, said, e);
+}
+
 /* Whether it has worked is asked of the name service, whatever the program says of itself. */
 static int
 add(const json_t *settings, const char *name, struct sbuf *notes, struct err *e)
 {
 	autostrv char **argv = words(settings, "add");
 	autosbuf struct sbuf said = SBUF_INIT(SAID_MAX);
-	autofree char *shown = NULL;
+	autofree char *shown = NULL, *found = NULL;
 	int status, r;
 
 	if (!argv)
@@ -158,9 +174,12 @@ add(const json_t *settings, const char *name, struct sbuf *notes, struct err *e)
 	if (!argv)
 		return err_set(e, -ENOENT, "this system has neither 'useradd' nor 'adduser'; set "
 					   "Users.AddCommand");
+	found = brief_find(argv[0]);
+	if (!found)
+		return err_set(e, -ENOENT, "there is no program '%s'", argv[0]);
 	strv_add(&argv, name);
 	shown = strv_join(argv, " ");
-	status = brief_run(argv, ADD_MS, &said, e);
+	status = run_undisturbed(argv, &said, e);
 	r = exists(name, status < 0 ? NULL : e);
 	if (r > 0)
 		(void)sbuf_addf(notes, "made user '%s' with '%s'\n", name, shown);

@@ -30,6 +30,8 @@
 static struct {
 	struct ssm_watch *child, *killer;
 	struct command_properties conf;
+	char **argv;	 /* what it will run */
+	bool waits;	 /* for its user, and then runs it */
 	bool in_line[2]; /* stdout, stderr: the last chunk did not end one */
 	bool over;	 /* the exit code waits for room */
 	int exit_code;
@@ -115,11 +117,11 @@ cannot_start(struct ssm *S, struct ssm_session *s, const char *why, const char *
 }
 
 static int32_t
-spawn(struct ssm *S, struct ssm_session *s, char **argv, const struct runas *as)
+spawn(struct ssm *S, struct ssm_session *s, const struct runas *as)
 {
 	const struct ssm_spawn cmd = { .size = sizeof(cmd),
 				       .flags = SSM_SPAWN_SEARCH,
-				       .argv = (const char *const *)argv,
+				       .argv = (const char *const *)command.argv,
 				       .envp = (const char *const *)as->envp,
 				       .cwd = as->cwd,
 				       .run_as = as->user,
@@ -131,34 +133,23 @@ spawn(struct ssm *S, struct ssm_session *s, char **argv, const struct runas *as)
 	if (r >= 0)
 		return 0;
 	reason[0] = (char)tolower((unsigned char)reason[0]);
-	why = xasprintf("fork/exec %s: %s", argv[0], reason);
+	why = xasprintf("fork/exec %s: %s", command.argv[0], reason);
 	return cannot_start(S, s, why, "");
 }
 
-static int32_t
-begin(struct ssm *S, struct ssm_session *s, char **argv)
+static void
+on_who(struct ssm *S, int32_t result, const struct runas *as, const char *why, void *arg)
 {
-	const char *text = S->api->session_str(S, s, "/inputs", "{}");
-	struct err e = { 0, "" };
-	autojson json_t *v = json_parse(text, strlen(text), "inputs", &e);
-	struct session_inputs in = { 0 };
-	const struct runas_wish wish = { &in, S->api->session_str(S, s, "/RunAsUser", ""),
-					 command.conf.elevated, geteuid() == 0 };
-	struct runas as = { 0 };
-	autofree char *why = NULL;
-	int32_t r = v ? session_inputs_read(v, &in, &e) : -EINVAL;
+	autofree char *text = xasprintf("Unable to start command: %s\n", why);
 
-	if (r >= 0)
-		r = runas_decide(S, &wish, &as, &e);
-	if (r >= 0) {
-		r = spawn(S, s, argv, &as);
-	} else {
-		why = xasprintf("Unable to start command: %s\n", err_text(&e));
-		r = cannot_start(S, s, why, why);
-	}
-	runas_done(&as);
-	session_inputs_done(&in);
-	return r;
+	command.waits = false;
+	if (result == -ECANCELED)
+		(void)S->api->session_end(S, arg, SSM_SUCCESS, "");
+	else if (result < 0)
+		(void)cannot_start(S, arg, text, text);
+	else
+		(void)spawn(S, arg, as);
+	command.argv = strv_free(command.argv);
 }
 
 static int32_t
@@ -166,7 +157,6 @@ command_open(struct ssm *S, struct ssm_session *s)
 {
 	const char *text = S->api->session_str(S, s, "/properties", "{}");
 	autojson json_t *v = json_parse(text, strlen(text), "properties", NULL);
-	autostrv char **argv = NULL;
 	struct err e = { 0, "" };
 	autofree char *why = NULL;
 
@@ -174,16 +164,19 @@ command_open(struct ssm *S, struct ssm_session *s)
 		why = xasprintf("Fail to remarshal shell properties: %s", err_text(&e));
 		return S->api->session_end(S, s, SSM_FAILED, why);
 	}
-	if (shelltext_words(command.conf.commands, &argv, &e) < 0) {
+	if (shelltext_words(command.conf.commands, &command.argv, &e) < 0) {
 		why = xasprintf("Unable to start command: %s\n", err_text(&e));
 		return cannot_start(S, s, why, why);
 	}
-	if (!argv) {
+	if (!command.argv) {
 		command_properties_done(&command.conf);
 		return S->api->session_end(S, s, SSM_FAILED, "Commands cannot be empty for session "
 							     "type NonInteractiveCommands");
 	}
-	return begin(S, s, argv);
+	command.waits = true;
+	runas_start(S, s, (struct runas_rights){ geteuid() == 0, command.conf.elevated }, on_who,
+		    s);
+	return 0;
 }
 
 /* The operator's ^C and ^\ come as bytes; there is nothing else to be typed. */
@@ -232,6 +225,8 @@ command_close(struct ssm *S, struct ssm_session *s, int32_t reason)
 	(void)reason;
 	if (command.over)
 		(void)finish(S, s);
+	if (command.waits)
+		runas_cancel();
 	if (!command.child)
 		return;
 	(void)S->api->watch_set(S, command.child, SSM_READ);

@@ -68,34 +68,41 @@ is_blank(const char *s)
 	return s[strspn(s, " \t\r\n")] == 0;
 }
 
-/* The name of another user than us, or NULL. */
+/* The name of another user than us, or NULL. USUAL: of sessions that name none. */
 static int
-choose(const struct runas_wish *w, const char **ret, struct err *e)
+choose(const struct runas_wish *w, const char *usual, const char **ret, struct err *e)
 {
 	const char *user = is_blank(w->tag) ? w->inputs->run_as_user : w->tag;
 	bool run_as = w->inputs->run_as;
 
 	*ret = NULL;
-	if (w->elevated)
+	if (w->rights.elevated)
 		return 0;
 	if (run_as && is_blank(user))
 		return err_set(e, -EINVAL, "please set the RunAs default user");
-	if (run_as && !w->root)
+	if (run_as && !w->rights.root)
 		return err_set(e, -EPERM, "the agent must run as root to use RunAs");
 	if (run_as)
 		*ret = user;
-	else if (w->root)
-		*ret = RUNAS_DEFAULT_USER;
+	else if (w->rights.root)
+		*ret = usual;
 	return 0;
 }
 
 static json_t *
-ask(struct ssm *S, const char *name)
+ask(struct ssm *S, const char *key)
 {
-	autofree char *key = xasprintf("user:%s", name);
 	const char *text = S->api->info(S, key);
 
-	return text ? json_parse(text, strlen(text), "the user", NULL) : NULL;
+	return text ? json_parse(text, strlen(text), key, NULL) : NULL;
+}
+
+static json_t *
+ask_user(struct ssm *S, const char *name)
+{
+	autofree char *key = xasprintf("user:%s", name);
+
+	return ask(S, key);
 }
 
 /* Whom root is has not to be asked, so that a session as root needs no name service. */
@@ -104,41 +111,52 @@ be_ourselves(struct ssm *S, bool root, struct runas *ret)
 {
 	autojson json_t *user = root ? json_pack("{s:s,s:s,s:i}", "name", "root", "home", "/root",
 						 "uid", 0)
-				     : ask(S, "");
+				     : ask_user(S, "");
 
 	fill(user, ret);
 }
 
 static int
-refuse(const json_t *user, const char *name, bool run_as, struct err *e)
+refuse(const json_t *user, const char *name, struct err *e)
 {
 	if (!json_bool(user, "unknown", false))
 		return err_set(e, -ETIMEDOUT, "%s",
 			       json_str(user, "error", "the user cannot be looked up"));
-	if (run_as)
-		return err_set(e, -ENOENT, "failed to start pty since RunAs user %s does not exist",
-			       name);
-	return err_set(e, -ENOENT, "the user %s does not exist: make it with 'useradd -m %s', or "
-				   "set runAsDefaultUser", name, name);
+	return err_set(e, -ENOENT, "failed to start pty since RunAs user %s does not exist", name);
+}
+
+static int
+refuse_usual(const json_t *user, const char *name, const json_t *users, struct err *e)
+{
+	if (!json_bool(user, "unknown", false))
+		return refuse(user, name, e);
+	if (json_object_get(users, "make") && !json_object_get(users, "refusal"))
+		return RUNAS_TO_MAKE;
+	return err_set(e, -ENOENT,
+		       "the user %s does not exist and is not made (%s): make it with 'useradd -m "
+		       "%s', or set runAsDefaultUser",
+		       name, json_str(users, "refusal", "the agent does not say how"), name);
 }
 
 int
 runas_decide(struct ssm *S, const struct runas_wish *wish, struct runas *ret, struct err *e)
 {
-	const char *name;
+	autojson json_t *users = ask(S, "users");
 	autojson json_t *user = NULL;
-	int r = choose(wish, &name, e);
+	const char *name;
+	int r = choose(wish, json_str(users, "name", RUNAS_DEFAULT_USER), &name, e);
 
 	memset(ret, 0, sizeof(*ret));
 	if (r < 0)
 		return r;
 	if (!name) {
-		be_ourselves(S, wish->root, ret);
+		be_ourselves(S, wish->rights.root, ret);
 		return 0;
 	}
-	user = ask(S, name);
+	user = ask_user(S, name);
 	if (!json_object_get(user, "uid"))
-		return refuse(user, name, wish->inputs->run_as, e);
+		return wish->inputs->run_as ? refuse(user, name, e)
+					    : refuse_usual(user, name, users, e);
 	if (json_int(user, "uid", 0) <= 0 || json_int(user, "gid", 0) <= 0)
 		return err_set(e, -EPERM, "invalid uid and gid");
 	fill(user, ret);

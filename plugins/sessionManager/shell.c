@@ -29,6 +29,10 @@ static struct {
 	struct ssm_watch *child, *killer;
 	int keys;
 	size_t typed; /* of a message that did not go into the pipe whole */
+	bool waits;   /* for its user */
+	char **argv;  /* what it will run then */
+	bool with_profile;
+	uint32_t cols, rows; /* 0: not told */
 } shell = { .keys = -1 };
 
 static void
@@ -57,13 +61,12 @@ on_output(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg
 }
 
 static int
-spawn(struct ssm *S, struct ssm_session *s, const char *const *argv, const struct runas *as,
-      const char *profile)
+spawn(struct ssm *S, struct ssm_session *s, const struct runas *as, const char *profile)
 {
 	autofree char *typed = *profile ? xasprintf("%s\n", profile) : NULL;
 	struct ssm_spawn cmd = { .size = sizeof(cmd),
 				 .flags = SSM_SPAWN_PTY | SSM_SPAWN_STDIN_FD,
-				 .argv = argv,
+				 .argv = (const char *const *)shell.argv,
 				 .envp = (const char *const *)as->envp,
 				 .cwd = as->cwd,
 				 .run_as = as->user,
@@ -71,8 +74,8 @@ spawn(struct ssm *S, struct ssm_session *s, const char *const *argv, const struc
 				 .stdin_len = typed ? strlen(typed) : 0,
 				 .output_fn = on_output,
 				 .output_arg = s,
-				 .cols = COLS,
-				 .rows = ROWS };
+				 .cols = shell.cols ? shell.cols : COLS,
+				 .rows = shell.rows ? shell.rows : ROWS };
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -102,27 +105,44 @@ read_inputs(struct ssm *S, struct ssm_session *s, struct session_inputs *ret, st
 	return v ? session_inputs_read(v, ret, e) : -EINVAL;
 }
 
+static int
+spawn_as(struct ssm *S, struct ssm_session *s, const struct runas *as, struct err *e)
+{
+	struct session_inputs in = { 0 };
+	int r = read_inputs(S, s, &in, e);
+
+	if (r < 0)
+		return r;
+	r = spawn(S, s, as, shell.with_profile ? in.shell_profile : "");
+	session_inputs_done(&in);
+	return r < 0 ? err_set(e, r, "Failed to start pty: %s", strerror(-r)) : 0;
+}
+
+static void
+on_who(struct ssm *S, int32_t result, const struct runas *as, const char *why, void *arg)
+{
+	struct err e = { 0, "" };
+
+	shell.waits = false;
+	if (result == -ECANCELED)
+		(void)S->api->session_end(S, arg, SSM_SUCCESS, "");
+	else if (result < 0)
+		(void)cannot_start(S, arg, why);
+	else if (spawn_as(S, arg, as, &e) < 0)
+		(void)cannot_start(S, arg, err_text(&e));
+	shell.argv = strv_free(shell.argv);
+}
+
 static int32_t
 begin(struct ssm *S, struct ssm_session *s, const char *const *argv, bool elevated,
       bool with_profile)
 {
-	struct session_inputs in = { 0 };
-	const struct runas_wish wish = { &in, S->api->session_str(S, s, "/RunAsUser", ""),
-					 elevated, geteuid() == 0 };
-	struct runas as = { 0 };
-	struct err e = { 0, "" };
-	int r = read_inputs(S, s, &in, &e);
-
-	if (r >= 0)
-		r = runas_decide(S, &wish, &as, &e);
-	if (r >= 0) {
-		r = spawn(S, s, argv, &as, with_profile ? in.shell_profile : "");
-		if (r < 0)
-			(void)err_set(&e, r, "Failed to start pty: %s", strerror(-r));
-	}
-	runas_done(&as);
-	session_inputs_done(&in);
-	return r < 0 ? cannot_start(S, s, err_text(&e)) : 0;
+	for (; *argv; argv++)
+		strv_add(&shell.argv, *argv);
+	shell.with_profile = with_profile;
+	shell.waits = true;
+	runas_start(S, s, (struct runas_rights){ geteuid() == 0, elevated }, on_who, s);
+	return 0;
 }
 
 static int32_t
@@ -169,6 +189,8 @@ shell_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const v
 
 	(void)S;
 	(void)s;
+	if (shell.waits)
+		return -EAGAIN;
 	if (payload_type != PAYLOAD_OUTPUT || shell.keys < 0)
 		return 0;
 	n = write(shell.keys, (const char *)data + shell.typed, len - shell.typed);
@@ -187,6 +209,8 @@ static int32_t
 shell_resize(struct ssm *S, struct ssm_session *s, uint32_t cols, uint32_t rows)
 {
 	(void)s;
+	shell.cols = cols;
+	shell.rows = rows;
 	return shell.child ? S->api->child_resize(S, shell.child, cols, rows) : 0;
 }
 
@@ -218,6 +242,8 @@ shell_close(struct ssm *S, struct ssm_session *s, int32_t reason)
 
 	(void)s;
 	(void)reason;
+	if (shell.waits)
+		runas_cancel();
 	if (!shell.child)
 		return;
 	(void)S->api->watch_set(S, shell.child, SSM_READ);

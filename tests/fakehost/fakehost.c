@@ -23,6 +23,9 @@ struct ssm_step {
 struct ssm_message {
 	json_t *tree;
 };
+struct ssm_session {
+	json_t *document;
+};
 
 static struct fakehost *
 fakehost_of(struct ssm *S)
@@ -213,12 +216,10 @@ end_of(const char *how)
 	return -1;
 }
 
-static int32_t
-fake_spawn(struct ssm *S, const struct ssm_spawn *cmd, struct ssm_end *ret)
+static void
+note_spawn(struct fakehost *f, const char *fn, const struct ssm_spawn *cmd)
 {
-	struct fakehost *f = fakehost_of(S);
-	json_t *record = note(f, "spawn");
-	autojson json_t *v = next_play(f, "spawn");
+	json_t *record = note(f, fn);
 
 	ck_assert_uint_eq(cmd->size, sizeof(*cmd));
 	ck_assert_ptr_nonnull(cmd->argv[0]);
@@ -230,12 +231,64 @@ fake_spawn(struct ssm *S, const struct ssm_spawn *cmd, struct ssm_end *ret)
 	json_object_set_new(record, "flags", json_integer(cmd->flags));
 	json_object_set_new(record, "timeout_ms", json_integer(cmd->timeout_ms));
 	json_object_set_new(record, "max_output", json_integer((json_int_t)cmd->max_output));
+}
+
+static void
+play_end(struct ssm *S, const struct ssm_spawn *cmd, const json_t *v, struct ssm_end *ret)
+{
 	put_output(S, cmd, SSM_STDOUT, json_str(v, "out", NULL));
 	put_output(S, cmd, SSM_STDERR, json_str(v, "err", NULL));
 	ret->how = end_of(json_str(v, "how", "exit"));
 	ret->code = (int32_t)json_int(v, "code", 0);
 	ret->left = (int32_t)json_int(v, "left", 0);
+}
+
+static int32_t
+fake_spawn(struct ssm *S, const struct ssm_spawn *cmd, struct ssm_end *ret)
+{
+	struct fakehost *f = fakehost_of(S);
+	autojson json_t *v = NULL;
+
+	note_spawn(f, "spawn", cmd);
+	v = next_play(f, "spawn");
+	play_end(S, cmd, v, ret);
 	return (int32_t)json_int(v, "r", 0);
+}
+
+/* What was borrowed for the call must not be looked at later, so only this is kept. */
+static int32_t
+fake_spawn_start(struct ssm *S, const struct ssm_spawn *cmd, ssm_end_fn *end, void *arg,
+		 struct ssm_watch **ret)
+{
+	struct fakehost *f = fakehost_of(S);
+
+	ck_assert_msg(!f->started, "the fake host runs one program at a time");
+	note_spawn(f, "spawn_start", cmd);
+	f->started = next_play(f, "spawn_start");
+	f->started_as = (struct ssm_spawn){ .size = sizeof(*cmd),
+					    .output_fn = cmd->output_fn,
+					    .output_arg = cmd->output_arg };
+	f->end = end;
+	f->end_arg = arg;
+	if (json_int(f->started, "r", 0) < 0) {
+		autojson json_t *v = TAKE(f->started);
+
+		return (int32_t)json_int(v, "r", 0);
+	}
+	if (ret)
+		*ret = (struct ssm_watch *)f;
+	return 0;
+}
+
+void
+fakehost_end_started(struct fakehost *f)
+{
+	autojson json_t *v = TAKE(f->started);
+	struct ssm_end end = { .size = sizeof(end) };
+
+	ck_assert_msg(v != NULL, "nothing was started");
+	play_end(&f->S, &f->started_as, v, &end);
+	f->end(&f->S, 0, &end, f->end_arg);
 }
 
 /* ---------------------------------------------------------------- requests */
@@ -397,6 +450,20 @@ fake_progress(struct ssm *S, struct ssm_step *s, const char *text)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- sessions */
+
+static const char *
+fake_session_str(struct ssm *S, struct ssm_session *s, const char *pointer, const char *preset)
+{
+	const json_t *v = json_at(s->document, pointer);
+
+	if (!v || json_is_null(v))
+		return preset;
+	if (json_is_string(v))
+		return json_string_value(v);
+	return keep(fakehost_of(S), json_text(v), NULL);
+}
+
 /* ------------------------------------------------------- messages and jobs */
 
 static const char *
@@ -513,6 +580,7 @@ static const struct ssm_api fake_api = {
 	.cancelled = fake_cancelled,
 	.cancel_fd = fake_cancel_fd,
 	.spawn = fake_spawn,
+	.spawn_start = fake_spawn_start,
 	.call = fake_call,
 	.sign = fake_sign,
 	.transfer = fake_transfer,
@@ -523,6 +591,7 @@ static const struct ssm_api fake_api = {
 	.step_write = fake_step_write,
 	.step_done = fake_step_done,
 	.progress = fake_progress,
+	.session_str = fake_session_str,
 	.msg_json = fake_msg_json,
 	.msg_reply = fake_msg_reply,
 	.step_run = fake_step_run,
@@ -568,6 +637,14 @@ drop_message(struct fakehost *f)
 	free(TAKE(f->message));
 }
 
+static void
+drop_session(struct fakehost *f)
+{
+	if (f->session)
+		json_decref(f->session->document);
+	free(TAKE(f->session));
+}
+
 void
 fakehost_done(struct fakehost *f)
 {
@@ -578,6 +655,8 @@ fakehost_done(struct fakehost *f)
 		json_decref(all[i]);
 	drop_step(f);
 	drop_message(f);
+	drop_session(f);
+	json_decref(f->started);
 	sbuf_done(&f->out);
 	sbuf_done(&f->err);
 	mem_cleanup_fd(&f->cancel_fd);
@@ -593,6 +672,16 @@ fakehost_step(struct fakehost *f, json_t *inputs)
 	f->step->inputs = inputs;
 	f->done = false;
 	return f->step;
+}
+
+struct ssm_session *
+fakehost_session(struct fakehost *f, json_t *document)
+{
+	drop_session(f);
+	ck_assert_ptr_nonnull(document);
+	f->session = xcalloc(1, sizeof(*f->session));
+	f->session->document = document;
+	return f->session;
 }
 
 struct ssm_message *

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "plugins/sessionManager/inputs.h"
@@ -62,6 +63,17 @@ know_nobody(const char *name)
 	know(name, "{\"error\":\"there is no user\",\"unknown\":true}");
 }
 
+/* As the agent tells it. */
+static void
+configure(const char *refusal)
+{
+	autofree char *text = xasprintf("{\"name\":\"operator\",%s\"make\":{\"name\":"
+					"\"operator\"}}", refusal);
+
+	json_object_set_new(f.info, "users", json_string(text));
+	json_object_set_new(f.info, "host-program", json_string("/x/ssm-plugin-host"));
+}
+
 static void
 run_as(const char *preset)
 {
@@ -73,7 +85,7 @@ run_as(const char *preset)
 static int
 decide(const char *tag, bool elevated, bool root)
 {
-	const struct runas_wish wish = { &in, tag, elevated, root };
+	const struct runas_wish wish = { &in, tag, { .root = root, .elevated = elevated } };
 
 	runas_done(&as);
 	return runas_decide(&f.S, &wish, &as, &e);
@@ -162,7 +174,26 @@ START_TEST(t_default_user)
 	ck_assert_int_eq(decide("", false, true), 0);
 	ck_assert_str_eq(as.user, "ssm-user");
 	know_nobody("ssm-user");
+	expect_refusal(-ENOENT, decide("", false, true),
+		       "the user ssm-user does not exist and is not made (the agent does not say "
+		       "how): make it with 'useradd -m ssm-user', or set runAsDefaultUser");
+	configure("\"refusal\":\"Users.Create is never\",");
+	know_nobody("operator");
+	expect_refusal(-ENOENT, decide("", false, true),
+		       "the user operator does not exist and is not made (Users.Create is never): "
+		       "make it with 'useradd -m operator', or set runAsDefaultUser");
+	know_user("operator", 1000, 1000, "/");
+	ck_assert_int_eq(decide("", false, true), 0);
+	ck_assert_str_eq(as.user, "operator");
+	know_nobody("operator");
+	configure("");
+	ck_assert_int_eq(decide("", false, true), RUNAS_TO_MAKE);
+	/* Never by RunAs, nor while it is not known whether there is one. */
+	run_as("operator");
 	ck_assert_int_eq(decide("", false, true), -ENOENT);
+	in.run_as = false;
+	know("operator", "{\"error\":\"late\",\"unknown\":false}");
+	expect_refusal(-ETIMEDOUT, decide("", false, true), "late");
 }
 END_TEST
 
@@ -247,6 +278,123 @@ START_TEST(t_home_that_can_be_entered)
 }
 END_TEST
 
+/* ------------------------------------------------------------- made by it */
+
+static struct {
+	int calls;
+	int32_t result;
+	char *user, *why;
+} end;
+
+static void
+on_who(struct ssm *S, int32_t result, const struct runas *who, const char *why, void *arg)
+{
+	ck_assert_ptr_eq(arg, &end);
+	ck_assert_ptr_eq(S, &f.S);
+	ck_assert((result == 0) == (who != NULL));
+	end.calls++;
+	end.result = result;
+	end.user = xstrdup(who ? who->user : NULL);
+	end.why = xstrdup(why);
+}
+
+/* A session that names nobody, where nobody is there. */
+static void
+begin(json_t *answer)
+{
+	struct ssm_session *session =
+		fakehost_session(&f, json_pack("{s:{s:s},s:s}", "inputs", "runAsEnabled", "false",
+					       "RunAsUser", "bob"));
+
+	memset(&end, 0, sizeof(end));
+	configure("");
+	know_nobody("operator");
+	if (answer)
+		fakehost_play(&f, "spawn_start", answer);
+	runas_start(&f.S, session, (struct runas_rights){ .root = true }, on_who, &end);
+}
+
+static void
+expect_end(int32_t result, const char *user, const char *why)
+{
+	ck_assert_int_eq(end.calls, 1);
+	ck_assert_int_eq(end.result, result);
+	ck_assert_str_eq(end.user ? end.user : "-", user ? user : "-");
+	ck_assert_str_eq(end.why, why);
+	mem_cleanup_free(&end.user);
+	mem_cleanup_free(&end.why);
+}
+
+START_TEST(t_made)
+{
+	const json_t *asked;
+	autofree char *argv = NULL;
+
+	begin(json_pack("{s:s}", "out", "made user 'operator'\nno sudo\n"));
+	ck_assert_int_eq(end.calls, 0);
+	asked = fakehost_asked(&f, 0, "spawn_start");
+	argv = json_text(json_object_get(asked, "argv"));
+	ck_assert_str_eq(argv, "[\"/x/ssm-plugin-host\",\"--make-user\"]");
+	ck_assert_str_eq(json_str(asked, "stdin", ""), "{\"name\":\"operator\"}");
+	know_user("operator", 1000, 1000, "/");
+	fakehost_end_started(&f);
+	expect_end(0, "operator", "");
+	ck_assert_uint_eq(json_array_size(f.log), 2);
+}
+END_TEST
+
+START_TEST(t_cannot_be_made)
+{
+	begin(json_pack("{s:i,s:s}", "code", 1, "err", "'useradd' ended with status 3\nmore\n"));
+	fakehost_end_started(&f);
+	expect_end(-ENOENT, NULL, "the user of sessions cannot be made: 'useradd' ended with "
+				  "status 3");
+	begin(json_pack("{s:s}", "how", "timeout"));
+	fakehost_end_started(&f);
+	expect_end(-ENOENT, NULL, "the user of sessions cannot be made: its program was ended");
+	begin(json_pack("{s:i}", "r", -EAGAIN));
+	expect_end(-EAGAIN, NULL, "the user of sessions cannot be made: its program cannot be "
+				  "started");
+	begin(json_object());
+	fakehost_end_started(&f);
+	expect_end(-ENOENT, NULL, "the user that was made does not exist");
+}
+END_TEST
+
+START_TEST(t_ended_meanwhile)
+{
+	begin(json_object());
+	runas_cancel();
+	ck_assert_int_eq(end.calls, 0);
+	know_user("operator", 1000, 1000, "/");
+	fakehost_end_started(&f);
+	expect_end(-ECANCELED, NULL, "");
+}
+END_TEST
+
+START_TEST(t_nothing_to_make)
+{
+	struct ssm_session *session;
+
+	begin(json_object());
+	fakehost_end_started(&f);
+	expect_end(-ENOENT, NULL, "the user that was made does not exist");
+	know_user("bob", 1002, 1002, "/");
+	session = fakehost_session(&f, json_pack("{s:{s:b},s:s}", "inputs", "runAsEnabled", 1,
+						 "RunAsUser", "bob"));
+	memset(&end, 0, sizeof(end));
+	runas_start(&f.S, session, (struct runas_rights){ .root = true }, on_who, &end);
+	expect_end(0, "bob", "");
+	session = fakehost_session(&f, json_pack("{s:{s:i}}", "inputs", "runAsEnabled", 1));
+	memset(&end, 0, sizeof(end));
+	runas_start(&f.S, session, (struct runas_rights){ .root = true }, on_who, &end);
+	ck_assert_int_eq(end.calls, 1);
+	ck_assert_int_eq(end.result, -EINVAL);
+	mem_cleanup_free(&end.why);
+	ck_assert_uint_eq(fakehost_count(&f, "spawn_start"), 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -263,6 +411,10 @@ main(void)
 	tcase_add_test(tc, t_unprivileged);
 	tcase_add_test(tc, t_environment);
 	tcase_add_test(tc, t_home_that_can_be_entered);
+	tcase_add_test(tc, t_made);
+	tcase_add_test(tc, t_cannot_be_made);
+	tcase_add_test(tc, t_ended_meanwhile);
+	tcase_add_test(tc, t_nothing_to_make);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

@@ -309,6 +309,7 @@ START_TEST(t_add_fails)
 	ck_assert_ptr_nonnull(strstr(err_text(&e), "ended well, but there still is no such user"));
 	json_object_set_new(settings, "add", json_pack("[s]", "no-such-useradd"));
 	ck_assert_int_eq(newuser_make(settings, &notes, &e), -ENOENT);
+	ck_assert_str_eq(err_text(&e), "there is no program 'no-such-useradd'");
 	expect_no_rule();
 }
 END_TEST
@@ -317,6 +318,15 @@ END_TEST
 START_TEST(t_add_is_half_pleased)
 {
 	put_recorder("", "echo warning; exit 9");
+	ck_assert_int_eq(newuser_make(settings, &notes, &e), 1);
+	expect_rule();
+}
+END_TEST
+
+/* Who ends the session does not end what makes its user. */
+START_TEST(t_add_is_not_disturbed)
+{
+	put_recorder("kill -TERM $$; kill -HUP $$; kill -INT $$", "");
 	ck_assert_int_eq(newuser_make(settings, &notes, &e), 1);
 	expect_rule();
 }
@@ -451,6 +461,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, t_check_that_is_not_installed);
 	tcase_add_test(tc, t_add_fails);
 	tcase_add_test(tc, t_add_is_half_pleased);
+	tcase_add_test(tc, t_add_is_not_disturbed);
 	tcase_add_test(tc, t_killed_in_between);
 	tcase_add_test(tc, t_many_at_once);
 	tcase_add_test(tc, t_names);
