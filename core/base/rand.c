@@ -6,13 +6,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
+
+#include "core/base/mem.h"
+
+#define POOL_BYTES 256 /* what one system call of getrandom() gives without fail */
+#define SMALL_BYTES 32
 
 static rand_fn *replaced;
 
 static void
-real_bytes(void *p, size_t len)
+system_bytes(void *p, size_t len)
 {
 	unsigned char *out = p;
 
@@ -30,13 +36,31 @@ real_bytes(void *p, size_t len)
 	}
 }
 
+/* Messages want a few bytes each, many thousand times a second. What was given is forgotten. */
+static void
+pooled_bytes(void *p, size_t len)
+{
+	static unsigned char pool[POOL_BYTES];
+	static size_t left;
+
+	if (left < len) {
+		system_bytes(pool, sizeof(pool));
+		left = sizeof(pool);
+	}
+	left -= len;
+	memcpy(p, pool + left, len);
+	wipe(pool + left, len);
+}
+
 void
 rand_bytes(void *p, size_t len)
 {
 	if (replaced)
 		replaced(p, len);
+	else if (len <= SMALL_BYTES)
+		pooled_bytes(p, len);
 	else
-		real_bytes(p, len);
+		system_bytes(p, len);
 }
 
 void
