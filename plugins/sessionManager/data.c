@@ -20,6 +20,7 @@ data_new(const char *session, const struct data_ops *ops, void *arg)
 	d->session = xstrdup(session);
 	d->ops = ops;
 	d->arg = arg;
+	d->timer_ms = INT64_MAX;
 	data_out_init(d);
 	data_in_init(d);
 	return d;
@@ -46,6 +47,12 @@ set_timer(struct data *d)
 		due = data_out_due_ms(d);
 	if (d->ending && !d->ended && d->deadline_ms < due)
 		due = d->deadline_ms;
+	/* Each acknowledgement moves it: later is soon enough when it is there. */
+	if (due < INT64_MAX && d->timer_ms <= due)
+		return;
+	if (due == d->timer_ms)
+		return;
+	d->timer_ms = due;
 	d->ops->timer(d->arg, due == INT64_MAX ? -1 : due > now ? due - now : 0);
 }
 
@@ -102,6 +109,7 @@ data_ready(struct data *d)
 void
 data_timer(struct data *d)
 {
+	d->timer_ms = INT64_MAX;
 	if (d->up && !d->blocked && !d->paused)
 		data_out_requeue_overdue(d);
 	data_pump(d);

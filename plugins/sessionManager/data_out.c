@@ -10,6 +10,7 @@
 
 #define RTT_FIRST_MS 100 /* spec 02 §3.1 */
 #define RTO_FIRST_MS 200
+#define RTO_MIN_MS 100 /* the reference looks each 100 ms; a busy machine is no lossy one */
 #define RTO_MAX_MS 5000
 #define FRESH_TRIES 3		/* after so many without an answer it leaves the window */
 #define STALE_FIRST_MS 1000	/* then it is sent after this, doubling */
@@ -190,12 +191,13 @@ find(struct list *l, int64_t seq)
 static void
 measure(struct data *d, int64_t sample_ms)
 {
-	double sample = (double)sample_ms, off = d->rtt_ms - sample, spread;
+	double sample = (double)sample_ms, off = d->rtt_ms - sample, spread, rto;
 
 	d->rttvar_ms = 0.75 * d->rttvar_ms + 0.25 * (off < 0 ? -off : off);
 	d->rtt_ms = 0.875 * d->rtt_ms + 0.125 * sample;
 	spread = 4 * d->rttvar_ms > 10 ? 4 * d->rttvar_ms : 10;
-	d->rto_ms = d->rtt_ms + spread > RTO_MAX_MS ? RTO_MAX_MS : (int64_t)(d->rtt_ms + spread);
+	rto = d->rtt_ms + spread;
+	d->rto_ms = rto > RTO_MAX_MS ? RTO_MAX_MS : rto < RTO_MIN_MS ? RTO_MIN_MS : (int64_t)rto;
 }
 
 void

@@ -34,6 +34,7 @@ struct data {
 	char *session;
 
 	bool up, was_up, blocked, paused;
+	int64_t timer_ms; /* when data_timer() will be called; INT64_MAX: it was not asked for */
 	struct list control; /* data_out: acknowledgements and states, sent once */
 	size_t control_count;
 

@@ -30,6 +30,7 @@
 #define QUEUE_MAX (4u << 20)
 #define QUEUE_COUNT 4096u	 /* messages and pongs that wait: then nothing is read */
 #define TURN_BYTES (256u * 1024) /* read in one turn of the loop, before others have theirs */
+#define STAGE_BYTES (64u * 1024) /* of frames that are written at once */
 #define REQUEST_MAX 65536u
 #define PING_TEXT "keepalive"
 #define CA_FOLDER "/etc/ssl/certs"
@@ -69,6 +70,10 @@ struct ws {
 
 	wslay_event_context_ptr frames;
 	size_t turn; /* bytes read in this turn */
+	/* Frames on their way out. It never moves: what TLS did not take it wants to see again at
+	 * the same place. */
+	char *stage;
+	size_t staged;
 	size_t message_max, queue_max;
 	bool was_full;
 	int64_t open_ms, ping_ms, silence_ms;
@@ -111,6 +116,7 @@ destroy(struct ws *w)
 	if (w->frames)
 		wslay_event_context_free(w->frames);
 	upgrade_url_done(&w->url);
+	free(w->stage);
 	sbuf_wipe(&w->out);
 	sbuf_done(&w->in);
 	free(w->why);
@@ -315,18 +321,41 @@ frames_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags, vo
 	return -1;
 }
 
+/* What is staged, as far as the connection takes it. 0, or an error. */
+static int
+flush(struct ws *w)
+{
+	while (w->staged > 0) {
+		ssize_t n = write_some(w, w->stage, w->staged);
+
+		if (n <= 0)
+			return (int)n;
+		w->staged -= (size_t)n;
+		memmove(w->stage, w->stage + n, w->staged);
+	}
+	return 0;
+}
+
 static ssize_t
 frames_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags, void *arg)
 {
 	struct ws *w = arg;
-	ssize_t n;
+	size_t room;
+	int r = w->state == WS_CLOSED ? -ECONNRESET : 0;
 
 	(void)flags;
-	n = w->state == WS_CLOSED ? -ECONNRESET : write_some(w, data, len);
-	if (n > 0)
-		return n;
-	wslay_event_set_error(ctx, n == 0 ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
-	return -1;
+	if (r == 0 && STAGE_BYTES - w->staged < len)
+		r = flush(w);
+	room = STAGE_BYTES - w->staged;
+	if (r < 0 || room == 0) {
+		wslay_event_set_error(ctx,
+				      r < 0 ? WSLAY_ERR_CALLBACK_FAILURE : WSLAY_ERR_WOULDBLOCK);
+		return -1;
+	}
+	len = len < room ? len : room;
+	memcpy(w->stage + w->staged, data, len);
+	w->staged += len;
+	return (ssize_t)len;
 }
 
 static int
@@ -360,6 +389,7 @@ start_frames(struct ws *w)
 
 	if (wslay_event_context_client_init(&w->frames, &callbacks, w) != 0)
 		return -ENOMEM;
+	w->stage = xmalloc(STAGE_BYTES);
 	wslay_event_config_set_max_recv_msg_length(w->frames, w->message_max);
 	return 0;
 }
@@ -388,6 +418,12 @@ finish_leaving(struct ws *w)
 }
 
 static bool
+wants_to_write(const struct ws *w)
+{
+	return w->staged > 0 || wslay_event_want_write(w->frames);
+}
+
+static bool
 is_full(const struct ws *w)
 {
 	return wslay_event_get_queued_msg_count(w->frames) >= QUEUE_COUNT;
@@ -411,7 +447,9 @@ write_frames(struct ws *w)
 {
 	if (wslay_event_send(w->frames) != 0)
 		end(w, -ECONNRESET, 0, "%s: the frames cannot be sent", w->url.host);
-	if (w->state == WS_LEAVING && !wslay_event_want_write(w->frames))
+	if (w->state != WS_CLOSED)
+		(void)flush(w);
+	if (w->state == WS_LEAVING && !wants_to_write(w))
 		finish_leaving(w);
 	if (w->state == WS_OPEN && w->was_full && ws_queued(w) <= w->queue_max / 2) {
 		w->was_full = false;
@@ -431,7 +469,7 @@ wanted_events(const struct ws *w)
 	if (w->state == WS_UPGRADING)
 		return SSM_READ | (w->out.len ? SSM_WRITE : 0);
 	return (w->state == WS_OPEN && !is_full(w) ? SSM_READ : 0) |
-		(wslay_event_want_write(w->frames) ? SSM_WRITE : 0);
+		(wants_to_write(w) ? SSM_WRITE : 0);
 }
 
 /* After everything that changes what is waited for. */
@@ -541,7 +579,8 @@ on_soon(struct ssm *S, struct ssm_watch *watch, void *arg)
 		disconnect(w);
 		w->ops.closed(w->arg, w->result, w->status, w->why);
 	} else {
-		read_frames(w);
+		if (w->state == WS_OPEN && w->turn >= TURN_BYTES)
+			read_frames(w);
 		if (w->state != WS_CLOSED)
 			write_frames(w);
 		if (!w->freed)
@@ -781,7 +820,7 @@ ws_open(struct ssm *S, const struct ws_options *o, const struct ws_ops *ops, voi
 size_t
 ws_queued(const struct ws *w)
 {
-	return w->frames ? wslay_event_get_queued_msg_length(w->frames) : 0;
+	return w->frames ? w->staged + wslay_event_get_queued_msg_length(w->frames) : 0;
 }
 
 int
@@ -802,8 +841,10 @@ ws_send(struct ws *w, bool text, const void *data, size_t len)
 	}
 	if (wslay_event_queue_msg(w->frames, &m) != 0)
 		return -EPIPE;
-	if (w->depth == 0) /* else it is looked at when the callback is over */
-		update(w);
+	/* Else it is looked at when the callback is over, or the connection takes more. Once for
+	 * all that is sent in this turn of the loop, and mostly without waiting for an event. */
+	if (w->depth == 0 && !w->soon && !(w->io_events & SSM_WRITE))
+		set_timer(w, &w->soon, 0, on_soon);
 	return 0;
 }
 
