@@ -516,7 +516,9 @@ on_message(void *arg, bool text, const void *data, size_t len)
 	struct err e = { 0, "" };
 
 	(void)text; /* read alike, spec 02 §1.5 */
-	if (frame_read(data, len, &f, &e) < 0) {
+	if (frame_read(data, len, &f, &e) >= 0 && !f.intact)
+		(void)err_set(&e, -EBADMSG, "%s: the payload is not what its digest says", f.type);
+	if (e.code < 0) {
 		ssm_log(c->S, c->bad_frames++ ? SSM_DEBUG : SSM_WARN,
 			"a message on the control channel is dropped: %s", err_text(&e));
 		return;

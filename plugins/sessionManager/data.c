@@ -142,6 +142,7 @@ static int
 dispatch(struct data *d, const struct frame *f, struct err *e)
 {
 	autofree char *type = NULL;
+	char id[FRAME_UUID_SIZE] = "";
 	int64_t seq;
 	int r = 0;
 
@@ -150,11 +151,11 @@ dispatch(struct data *d, const struct frame *f, struct err *e)
 	} else if (!strcmp(f->type, "start_publication")) {
 		d->paused = false;
 	} else if (!strcmp(f->type, "acknowledge")) {
-		r = message_read_ack(f->payload, &seq, e);
+		r = message_read_ack(f->payload, &seq, id, e);
 		if (r < 0)
 			return r;
 		d->paused = false;
-		data_out_acked(d, seq);
+		data_out_acked(d, seq, id);
 	} else if (!strcmp(f->type, "input_stream_data")) {
 		d->paused = false;
 		r = data_in_take(d, f, e);

@@ -84,8 +84,20 @@ data_out_control(struct data *d, const char *type, struct span payload)
 	m = out_new(&f);
 	if (!m)
 		return;
+	memcpy(d->alone[d->alone_next++ % NELEMS(d->alone)], f.id, sizeof(f.id));
 	list_append(&d->control, &m->link);
 	d->control_count++;
+}
+
+/* There are clients that acknowledge acknowledgements, too, by the number in their frames, which is
+ * that of the first message of the stream. */
+static bool
+is_alone(const struct data *d, const char *id)
+{
+	for (size_t i = 0; *id && i < NELEMS(d->alone); i++)
+		if (strcmp(d->alone[i], id) == 0)
+			return true;
+	return false;
 }
 
 /* Whether it was taken. */
@@ -201,10 +213,13 @@ measure(struct data *d, int64_t sample_ms)
 }
 
 void
-data_out_acked(struct data *d, int64_t seq)
+data_out_acked(struct data *d, int64_t seq, const char *id)
 {
-	struct data_out *m = find(&d->flying, seq);
+	struct data_out *m;
 
+	if (is_alone(d, id))
+		return;
+	m = find(&d->flying, seq);
 	if (!m)
 		m = find(&d->stale, seq);
 	if (!m)

@@ -28,6 +28,8 @@ struct data_in {
 	char payload[];
 };
 
+#define DATA_ALONE 64
+
 struct data {
 	const struct data_ops *ops;
 	void *arg;
@@ -37,6 +39,8 @@ struct data {
 	int64_t timer_ms; /* when data_timer() will be called; INT64_MAX: it was not asked for */
 	struct list control; /* data_out: acknowledgements and states, sent once */
 	size_t control_count;
+	char alone[DATA_ALONE][FRAME_UUID_SIZE]; /* ids of the latest of them */
+	size_t alone_next;
 
 	int64_t next_seq;
 	struct list queue;  /* data_out, to be sent as soon as can be, by number */
@@ -67,7 +71,7 @@ void data_out_done(struct data *d);
 void data_out_control(struct data *d, const char *type, struct span payload);
 bool data_out_flush_control(struct data *d); /* false: the connection takes no more */
 void data_out_flush(struct data *d);
-void data_out_acked(struct data *d, int64_t seq);
+void data_out_acked(struct data *d, int64_t seq, const char *id);
 void data_out_requeue_all(struct data *d);	/* for a new connection */
 void data_out_requeue_overdue(struct data *d);
 int64_t data_out_due_ms(const struct data *d); /* when the next is overdue; INT64_MAX: none */

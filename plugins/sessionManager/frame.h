@@ -3,6 +3,7 @@
 #ifndef SSM_SESSIONMANAGER_FRAME_H
 #define SSM_SESSIONMANAGER_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,12 +27,14 @@ struct frame {
 	char id[FRAME_UUID_SIZE];
 	uint32_t payload_type; /* 0 for all but stream messages */
 	struct span payload;   /* into the bytes that were read; the caller's when written */
+	bool intact;	       /* read: the payload is what its digest says */
 };
 
-/* Read the frame that is exactly the LEN bytes at DATA; RET's payload points into them. Length and
- * digest of the payload must be right, but the digest of an empty one is not looked at, as the
- * client does it (spec 02 §2.2). Of start_publication and pause_publication, which may come with
- * zeroed headers, only the type counts and the payload is empty. 0, -EBADMSG, or -EMSGSIZE. */
+/* Read the frame that is exactly the LEN bytes at DATA; RET's payload points into them. The length
+ * of the payload must be right; a wrong digest is told, not refused: the reference agent does not
+ * look at it (spec 02 §2.2), and there are clients that compute another one. An empty payload has
+ * none to look at. Of start_publication and pause_publication, which may come with zeroed headers,
+ * only the type counts and the payload is empty. 0, -EBADMSG, or -EMSGSIZE. */
 int frame_read(const void *data, size_t len, struct frame *ret, struct err *e);
 
 /* Append F to OUT, with length and digest of its payload. 0, -EINVAL for a type, id, date or

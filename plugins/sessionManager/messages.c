@@ -73,25 +73,28 @@ get_object(struct span payload, const char *what, size_t max, json_t **ret, stru
 }
 
 int
-message_read_ack(struct span payload, int64_t *ret_seq, struct err *e)
+message_read_ack(struct span payload, int64_t *ret_seq, char ret_id[FRAME_UUID_SIZE], struct err *e)
 {
 	static const char what[] = "acknowledge";
 	autojson json_t *v = NULL;
-	const char *text;
+	const char *type, *id;
 	int64_t seq;
 	bool sequential;
 	int r = get_object(payload, what, MESSAGE_MAX_SMALL, &v, e);
 
 	if (r >= 0)
-		r = get_text(v, what, "AcknowledgedMessageType", &text, e);
+		r = get_text(v, what, "AcknowledgedMessageType", &type, e);
 	if (r >= 0)
-		r = get_text(v, what, "AcknowledgedMessageId", &text, e);
+		r = get_text(v, what, "AcknowledgedMessageId", &id, e);
 	if (r >= 0)
 		r = get_number(v, what, "AcknowledgedMessageSequenceNumber", INT64_MAX, &seq, e);
 	if (r >= 0)
 		r = get_bool(v, what, "IsSequentialMessage", &sequential, e);
-	if (r >= 0)
+	if (r >= 0) {
 		*ret_seq = seq;
+		(void)snprintf(ret_id, FRAME_UUID_SIZE, "%s",
+			       strlen(id) == FRAME_UUID_SIZE - 1 ? id : "");
+	}
 	return r;
 }
 

@@ -46,8 +46,10 @@ enum session_flag {
  * empty, a wrong type refuses the message (spec 02 §2.6). -EMSGSIZE for more bytes than the limits
  * above, else -EBADMSG; RET is written only on success. */
 
-/* An acknowledgement; of it only the number counts. It is not negative. */
-int message_read_ack(struct span payload, int64_t *ret_seq, struct err *e);
+/* An acknowledgement: the number, which is not negative, and what stands for the id of the message,
+ * "" where that is no UUID. */
+int message_read_ack(struct span payload, int64_t *ret_seq, char ret_id[FRAME_UUID_SIZE],
+		     struct err *e);
 int message_read_size(struct span payload, uint32_t *ret_cols, uint32_t *ret_rows, struct err *e);
 int message_read_flag(struct span payload, uint32_t *ret_flag, struct err *e); /* any value */
 /* RET_SESSION (freed by the caller) may be "". */

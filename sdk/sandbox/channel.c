@@ -441,7 +441,7 @@ on_opened(struct exchange *ex, struct wsend *w)
 	return ch;
 }
 
-const struct wsend_ops channel_ops = { on_opened, on_message, on_ping, on_closed, NULL };
+const struct wsend_ops channel_ops = { on_opened, on_message, on_ping, on_closed, NULL, false };
 
 /* ---- control socket ---- */
 

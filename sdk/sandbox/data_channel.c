@@ -197,11 +197,12 @@ is_first(const struct data_end *end, const json_t *p)
 	const json_t *client = json_object_get(p, "ClientId");
 
 	if (strcmp(json_str(p, "MessageSchemaVersion", ""), "1.0") != 0 ||
-	    !shape_is_uuid4(json_str(p, "RequestId", "")) || !json_is_string(client))
+	    !shape_is_uuid4(json_str(p, "RequestId", "")))
 		return false;
-	if (end->side == SIDE_OPERATOR)
-		return json_string_length(client) > 0;
-	return shape_has_members(p, of_node) && json_string_length(client) == 0 &&
+	if (end->side == SIDE_OPERATOR) /* not every client names itself */
+		return !client || json_string_length(client) > 0;
+	return json_is_string(client) && json_string_length(client) == 0 &&
+		shape_has_members(p, of_node) &&
 		strcmp(json_str(p, "ClientInstanceId", ""), end->s->node->id) == 0;
 }
 
@@ -453,8 +454,9 @@ on_operator_opened(struct exchange *ex, struct wsend *w)
 }
 
 const struct wsend_ops data_channel_ops[SIDES] = {
-	[SIDE_NODE] = { on_node_opened, on_message, on_ping, on_closed, on_drained },
-	[SIDE_OPERATOR] = { on_operator_opened, on_message, on_ping, on_closed, on_drained },
+	[SIDE_NODE] = { on_node_opened, on_message, on_ping, on_closed, on_drained, false },
+	[SIDE_OPERATOR] = { on_operator_opened, on_message, on_ping, on_closed, on_drained,
+			    true },
 };
 
 /* ---- control socket ---- */

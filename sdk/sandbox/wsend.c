@@ -315,8 +315,9 @@ has_word(const char *list, const char *word)
 	return false;
 }
 
+/* An offer of extensions is not taken up. The node makes none (spec 02 §1.1). */
 static bool
-is_upgrade(const struct exchange *ex)
+is_upgrade(const struct exchange *ex, bool may_offer)
 {
 	static const char *const once[] = { "host", "upgrade", "sec-websocket-key",
 					    "sec-websocket-version" };
@@ -331,7 +332,7 @@ is_upgrade(const struct exchange *ex)
 	return has_word(exchange_header(ex, "upgrade"), "websocket") &&
 		has_word(exchange_header(ex, "connection"), "upgrade") &&
 		strcmp(version, "13") == 0 && text_unbase64(key, &raw, &len) == 0 && len == 16 &&
-		!exchange_header(ex, "sec-websocket-extensions") &&
+		(may_offer || !exchange_header(ex, "sec-websocket-extensions")) &&
 		!exchange_header(ex, "sec-websocket-protocol");
 }
 
@@ -369,7 +370,7 @@ wsend_accept(struct exchange *ex, const struct wsend_ops *ops)
 	autofree char *text = NULL, *accept = NULL;
 	unsigned char digest[DIGEST_SHA1_SIZE];
 
-	if (!is_upgrade(ex)) {
+	if (!is_upgrade(ex, ops->may_offer)) {
 		exchange_refuse(ex, 400, "BadRequestException",
 				"this is no upgrade to a WebSocket of version 13");
 		return;

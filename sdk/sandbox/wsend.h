@@ -20,6 +20,7 @@ struct wsend_ops {
 	void (*closed)(void *arg, const char *why);
 	/* Little of what was to be sent waits any more; may be NULL. */
 	void (*drained)(void *arg);
+	bool may_offer; /* extensions, which are not used */
 };
 
 /* Answer EX: with a refusal when it is no upgrade as RFC 6455 has it, else it becomes a WebSocket.

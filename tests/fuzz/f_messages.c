@@ -55,10 +55,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	autofree char *session = NULL;
 	struct err e = { 0, "" };
 	uint32_t a, b;
+	char id[FRAME_UUID_SIZE] = "";
 	int64_t seq = 0;
 
-	check(message_read_ack(in, &seq, &e), &e);
-	FUZZ_CHECK(seq >= 0);
+	check(message_read_ack(in, &seq, id, &e), &e);
+	FUZZ_CHECK(seq >= 0 && (!*id || strlen(id) == FRAME_UUID_SIZE - 1));
 	check(message_read_size(in, &a, &b, &e), &e);
 	check(message_read_flag(in, &a, &e), &e);
 	check(message_read_closed(in, &session, &e), &e);

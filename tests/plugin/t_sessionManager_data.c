@@ -166,14 +166,35 @@ is_stream(size_t i, int64_t seq)
 static void
 is_ack(size_t i, int64_t seq)
 {
+	char id[FRAME_UUID_SIZE];
 	int64_t of = -1;
 
 	ck_assert_uint_lt(i, sent_count);
 	ck_assert_str_eq(sent[i].f.type, "acknowledge");
 	ck_assert_uint_eq(sent[i].f.flags, 3);
-	ck_assert_int_eq(message_read_ack(sent[i].f.payload, &of, &e), 0);
+	ck_assert_int_eq(message_read_ack(sent[i].f.payload, &of, id, &e), 0);
 	ck_assert_int_eq(of, seq);
 }
+
+/* There are clients that acknowledge acknowledgements, by the number in their frames. */
+START_TEST(test_acknowledged_acknowledgement)
+{
+	autofree char *text = NULL;
+
+	ck_assert_int_eq(peer("input_stream_data", 0, PAYLOAD_SIZE, "x"), 0);
+	is_ack(0, 0);
+	ck_assert_int_eq(data_send(d, PAYLOAD_OUTPUT, "a", 1), 0);
+	is_stream(1, 0);
+	text = xasprintf("{\"AcknowledgedMessageType\":\"output_stream_data\","
+			 "\"AcknowledgedMessageId\":\"%s\","
+			 "\"AcknowledgedMessageSequenceNumber\":0}",
+			 sent[0].f.id);
+	ck_assert_int_eq(peer("acknowledge", 0, 0, text), 0);
+	ck_assert_uint_eq(data_unacked(d), 1);
+	ck_assert_int_eq(ack(0), 0);
+	ck_assert_uint_eq(data_unacked(d), 0);
+}
+END_TEST
 
 START_TEST(test_first_messages)
 {
@@ -582,6 +603,7 @@ main(void)
 	TCase *t = tcase_create("data");
 
 	tcase_add_checked_fixture(t, start, stop);
+	tcase_add_test(t, test_acknowledged_acknowledgement);
 	tcase_add_test(t, test_first_messages);
 	tcase_add_test(t, test_input_is_acknowledged);
 	tcase_add_test(t, test_order_and_repeats);

@@ -69,12 +69,24 @@ START_TEST(test_every_cut_is_refused)
 }
 END_TEST
 
-/* The digest covers the payload, the lengths cover each other. */
+/* There are clients that fill in another one. */
+START_TEST(test_a_wrong_digest_is_told)
+{
+	ck_assert_int_eq(frame_read(vector, VECTOR_LEN, &f, &e), 0);
+	ck_assert(f.intact);
+	vector[121] ^= 1;
+	ck_assert_int_eq(frame_read(vector, VECTOR_LEN, &f, &e), 0);
+	ck_assert(!f.intact);
+	load_vector();
+	memset(vector + 80, 0, 32);
+	ck_assert_int_eq(frame_read(vector, VECTOR_LEN, &f, &e), 0);
+	ck_assert(!f.intact);
+}
+END_TEST
+
+/* The lengths cover each other. */
 START_TEST(test_each_damage_is_named)
 {
-	vector[121] ^= 1;
-	refused(VECTOR_LEN, -EBADMSG, "digest");
-	load_vector();
 	vector[119] = 4;
 	refused(VECTOR_LEN, -EBADMSG, "3 bytes of payload");
 	load_vector();
@@ -198,6 +210,7 @@ main(void)
 	tcase_add_checked_fixture(t, load_vector, NULL);
 	tcase_add_test(t, test_vector_both_ways);
 	tcase_add_test(t, test_every_cut_is_refused);
+	tcase_add_test(t, test_a_wrong_digest_is_told);
 	tcase_add_test(t, test_each_damage_is_named);
 	tcase_add_test(t, test_too_big);
 	tcase_add_test(t, test_longer_header);

@@ -145,8 +145,8 @@ put_on_wire(const void *bytes, size_t len, bool to_agent)
 	while (it != &wire && list_entry(it, struct packet, link)->at > p->at)
 		it = it->prev;
 	list_append(it->next, &p->link);
-	if (chance(weather.damage)) { /* where length or digest can tell */
-		size_t at = (size_t)between(80, (int64_t)len - 5);
+	if (chance(weather.damage)) { /* where length or, at the client, digest can tell */
+		size_t at = (size_t)(to_agent ? between(112, 115) : between(80, (int64_t)len - 5));
 
 		p->bytes[at < 112 ? at : at + 4] ^= (unsigned char)(1 << between(0, 7));
 	}
@@ -332,9 +332,10 @@ client_stream(const struct frame *f)
 static void
 client_acked(struct span payload)
 {
+	char id[FRAME_UUID_SIZE];
 	int64_t seq;
 
-	ck_assert_int_eq(message_read_ack(payload, &seq, NULL), 0);
+	ck_assert_int_eq(message_read_ack(payload, &seq, id, NULL), 0);
 	for (size_t i = 0; i < client.out_count; i++) {
 		if (client.out[i].seq != seq)
 			continue;
@@ -350,7 +351,7 @@ client_read(const struct packet *p)
 {
 	struct frame f;
 
-	if (frame_read(p->bytes, p->len, &f, NULL) < 0)
+	if (frame_read(p->bytes, p->len, &f, NULL) < 0 || !f.intact)
 		return;
 	if (!strcmp(f.type, "output_stream_data"))
 		client_stream(&f);

@@ -20,6 +20,8 @@ fresh(void)
 	sbuf_reset(&out);
 }
 
+static char of[FRAME_UUID_SIZE];
+
 static struct span
 text(const char *s)
 {
@@ -46,8 +48,12 @@ START_TEST(test_ack)
 	      "\"AcknowledgedMessageSequenceNumber\":0,\"IsSequentialMessage\":true}");
 	f.seq = 9007199254740993;
 	message_write_ack(&f, &out);
-	ck_assert_int_eq(message_read_ack((struct span){ out.p, out.len }, &seq, &e), 0);
+	ck_assert_int_eq(message_read_ack((struct span){ out.p, out.len }, &seq, of, &e), 0);
 	ck_assert_int_eq(seq, 9007199254740993);
+	ck_assert_str_eq(of, f.id);
+	ck_assert_int_eq(message_read_ack(text("{\"AcknowledgedMessageId\":\"x\"}"), &seq, of, &e),
+			 0);
+	ck_assert_str_eq(of, "");
 }
 END_TEST
 
@@ -56,15 +62,15 @@ START_TEST(test_keys)
 {
 	int64_t seq = -1;
 
-	ck_assert_int_eq(message_read_ack(text("{}"), &seq, &e), 0);
+	ck_assert_int_eq(message_read_ack(text("{}"), &seq, of, &e), 0);
 	ck_assert_int_eq(seq, 0);
 	ck_assert_int_eq(message_read_ack(text("{\"acknowledgedmessagesequencenumber\":7,"
 					       "\"x\":[{}],\"IsSequentialMessage\":null}"),
-					  &seq, &e), 0);
+					  &seq, of, &e), 0);
 	ck_assert_int_eq(seq, 7);
 	ck_assert_int_eq(message_read_ack(text("{\"AcknowledgedMessageSequenceNumber\":8,"
 					       "\"ACKNOWLEDGEDMESSAGESEQUENCENUMBER\":7}"),
-					  &seq, &e), 0);
+					  &seq, of, &e), 0);
 	ck_assert_int_eq(seq, 8);
 }
 END_TEST
@@ -86,18 +92,19 @@ START_TEST(test_acks_that_are_refused)
 
 	for (size_t i = 0; i < NELEMS(bad); i++) {
 		fresh();
-		ck_assert_int_eq(message_read_ack(text(bad[i]), &seq, &e), -EBADMSG);
+		ck_assert_int_eq(message_read_ack(text(bad[i]), &seq, of, &e), -EBADMSG);
 		ck_assert_int_eq(e.code, -EBADMSG);
 		ck_assert_ptr_nonnull(strstr(e.text, "acknowledge"));
 	}
 	memset(big, ' ', MESSAGE_MAX_SMALL + 1);
-	ck_assert_int_eq(message_read_ack((struct span){ big, MESSAGE_MAX_SMALL + 1 }, &seq, &e),
+	ck_assert_int_eq(message_read_ack((struct span){ big, MESSAGE_MAX_SMALL + 1 }, &seq, of,
+					  &e),
 			 -EMSGSIZE);
 	memset(big, '[', MESSAGE_MAX_SMALL);
-	ck_assert_int_eq(message_read_ack((struct span){ big, MESSAGE_MAX_SMALL }, &seq, &e),
+	ck_assert_int_eq(message_read_ack((struct span){ big, MESSAGE_MAX_SMALL }, &seq, of, &e),
 			 -EBADMSG);
 	ck_assert_int_eq(seq, -1);
-	ck_assert_int_eq(message_read_ack(text("]"), &seq, NULL), -EBADMSG);
+	ck_assert_int_eq(message_read_ack(text("]"), &seq, of, NULL), -EBADMSG);
 }
 END_TEST
 
