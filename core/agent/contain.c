@@ -33,8 +33,27 @@ struct contain {
 	void *arg;
 };
 
-/* Only what was started after the host can be of the job, which spares most of /proc a closer look.
- */
+struct look {
+	const char *job_id;
+	const struct proc_id *host;
+	int found;
+};
+
+/* Who bears the mark is ended on the spot: of a chain in which each starts the next and goes, none
+ * lives until all of /proc is read. Only what was started after the host can be of the job, which
+ * spares most of /proc a closer look. */
+static void
+look_at(void *arg, struct proc_entry *en)
+{
+	struct look *l = arg;
+
+	en->ours = en->id.start >= l->host->start && mark_carries(en->id.pid, l->job_id);
+	if (!en->ours)
+		return;
+	l->found++;
+	(void)proc_signal(&en->id, SIGKILL);
+}
+
 static void
 mark(const char *job_id, const struct proc_id *host, struct proc_table *t)
 {
@@ -45,10 +64,9 @@ mark(const char *job_id, const struct proc_id *host, struct proc_table *t)
 	for (size_t i = 0; i < t->count; i++) {
 		struct proc_entry *en = &t->v[i];
 
-		if (en->id.start < host->start)
+		if (en->ours || en->id.start < host->start)
 			continue;
-		en->ours = (by_session && en->sid == host->pid) ||
-			orphans_are_of(job_id, &en->id) || mark_carries(en->id.pid, job_id);
+		en->ours = (by_session && en->sid == host->pid) || orphans_are_of(job_id, &en->id);
 	}
 	proctable_add_descendants(t);
 }
@@ -58,13 +76,16 @@ static int
 end_all(struct cgroup *cgroup, const char *job_id, const struct proc_id *host)
 {
 	struct proc_table t = { 0 };
+	struct look l = { .job_id = job_id, .host = host };
 	int inside = cgroup_kill(cgroup, job_id), found;
 
-	proctable_read(&t);
+	proctable_read_looking(&t, look_at, &l);
 	orphans_look(&t);
 	mark(job_id, host, &t);
 	found = proctable_signal(&t, SIGKILL);
 	proctable_done(&t);
+	if (found < l.found)
+		found = l.found;
 	return found > inside ? found : inside;
 }
 

@@ -17,6 +17,8 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 
+#define ROUNDS_MAX 16u
+
 /* "PID (NAME) S PPID PGRP SID ..." with the start time as field 22; NAME may hold anything. */
 static bool
 parse_stat(const char *text, struct proc_entry *ret)
@@ -71,29 +73,77 @@ by_pid(const void *a, const void *b)
 	return (x->id.pid > y->id.pid) - (x->id.pid < y->id.pid);
 }
 
+static void
+ignore(void *arg, struct proc_entry *en)
+{
+	(void)arg;
+	(void)en;
+}
+
 void
 proctable_read(struct proc_table *t)
 {
-	DIR *d = opendir("/proc");
+	proctable_read_looking(t, ignore, NULL);
+}
+
+static bool
+is_new(const struct proc_table *t, const char *name, pid_t *ret)
+{
+	int64_t pid;
+
+	if (!isdigit((unsigned char)*name) || text_to_i64(name, 2, INT32_MAX, &pid) < 0)
+		return false;
+	*ret = (pid_t)pid;
+	return *ret != getpid() && !proctable_find(t, *ret);
+}
+
+/* Whom KNOWN does not have yet. */
+static void
+read_new(DIR *d, const struct proc_table *known, struct proc_table *t, proctable_look_fn *look,
+	 void *arg)
+{
 	const struct dirent *de;
 
-	t->count = 0;
-	while (d && (de = readdir(d))) {
+	rewinddir(d);
+	while ((de = readdir(d))) {
 		struct proc_entry en = { .ours = false };
-		int64_t pid;
 
-		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    text_to_i64(de->d_name, 2, INT32_MAX, &pid) < 0 || pid == getpid() ||
-		    !read_stat(dirfd(d), de->d_name, &en))
+		if (!is_new(known, de->d_name, &en.id.pid) || !read_stat(dirfd(d), de->d_name, &en))
 			continue;
-		en.id.pid = (pid_t)pid;
 		(void)snprintf(en.id.boot, sizeof(en.id.boot), "%s", proc_boot_id());
+		look(arg, &en);
 		add(t, &en);
 	}
-	if (d)
-		closedir(d);
+}
+
+static void
+append(struct proc_table *t, const struct proc_table *more)
+{
+	for (size_t i = 0; i < more->count; i++)
+		add(t, &more->v[i]);
 	if (t->count > 0)
 		qsort(t->v, t->count, sizeof(*t->v), by_pid);
+}
+
+/* A listing is older than the time it takes to read all that is in it: those that were started
+ * meanwhile are read next, until there are none. */
+void
+proctable_read_looking(struct proc_table *t, proctable_look_fn *look, void *arg)
+{
+	DIR *d = opendir("/proc");
+	struct proc_table more = { 0 };
+	unsigned round = 0;
+
+	t->count = 0;
+	do {
+		more.count = 0;
+		if (d)
+			read_new(d, t, &more, look, arg);
+		append(t, &more);
+	} while (more.count > 0 && ++round < ROUNDS_MAX);
+	proctable_done(&more);
+	if (d)
+		closedir(d);
 }
 
 void

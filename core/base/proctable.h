@@ -22,6 +22,9 @@ struct proc_table {
 
 /* All but the caller and what is dead already (zombies wait for their parent only), by pid. */
 void proctable_read(struct proc_table *t);
+/* The same; LOOK sees each entry as soon as it was found, for a moment later it may be gone. */
+typedef void proctable_look_fn(void *arg, struct proc_entry *en);
+void proctable_read_looking(struct proc_table *t, proctable_look_fn *look, void *arg);
 void proctable_done(struct proc_table *t);
 struct proc_entry *proctable_find(const struct proc_table *t, pid_t pid); /* or NULL */
 /* Mark all descendants of those that are marked. */
