@@ -63,6 +63,8 @@ static struct {
 	struct unacked unacked[AHEAD];
 	uint64_t ids, repeated;
 	bool closed;
+	char *why; /* channel_closed */
+	int why_len;
 	/* What came as output and was not asked for yet, or its digest. */
 	struct sbuf text;
 	struct digest *digest;
@@ -282,6 +284,14 @@ take_stream(const unsigned char *m, size_t len)
 }
 
 static void
+take_end(const void *p, size_t len)
+{
+	c.closed = true;
+	c.why = xmemdup(p, len);
+	c.why_len = (int)len;
+}
+
+static void
 take_message(const unsigned char *m, size_t len)
 {
 	if (len < HEADER)
@@ -291,7 +301,7 @@ take_message(const unsigned char *m, size_t len)
 	else if (!memcmp(m + 4, "acknowledge ", 12))
 		acknowledged((const char *)m + HEADER, len - HEADER);
 	else if (!memcmp(m + 4, "channel_closed ", 15))
-		c.closed = true;
+		take_end(m + HEADER, len - HEADER);
 }
 
 /* ------------------------------------------------------------- connection */
@@ -440,7 +450,7 @@ until_ready(void)
 {
 	while (!c.ready) {
 		if (c.closed)
-			die("it ended before it was ready");
+			die("it ended before it was ready: %.*s", c.why_len, c.why ? c.why : "");
 		step(1000);
 	}
 }
