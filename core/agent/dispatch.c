@@ -63,7 +63,7 @@ take_cancel(struct dispatch *d, const struct envelope *env, const json_t *messag
 {
 	const char *target = envelope_job_id(message, pointer);
 
-	if (jobstore_seen(d->jobs->store, env->message_id)) {
+	if (jobs_seen(d->jobs, env->message_id)) {
 		tell_known(d, env);
 		return;
 	}
@@ -81,7 +81,7 @@ is_known(const struct dispatch *d, const char *id)
 {
 	const struct job *j = jobs_find(d->jobs, id);
 
-	return jobstore_seen(d->jobs->store, id) || (j && j->state != JOB_FORETOLD);
+	return jobs_seen(d->jobs, id) || (j && j->state != JOB_FORETOLD);
 }
 
 /* An operator who waits is better told. */

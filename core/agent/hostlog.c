@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,17 @@ hostlog_reopen(const char *run_path, const char *job_id)
 	return l;
 }
 
+/* Without a name: an agent after this one does not find it. */
+static int
+in_memory(const char *name)
+{
+	autoclose int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return -1;
+	return TAKE_FD(fd);
+}
+
 struct hostlog *
 hostlog_new(const char *run_path, const char *job_id, struct err *e)
 {
@@ -73,6 +85,8 @@ hostlog_new(const char *run_path, const char *job_id, struct err *e)
 	(void)unlinkat(l->dirfd, l->name, 0);
 	l->fd = openat(l->dirfd, l->name,
 		       O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (l->fd < 0 && (errno == ENOSPC || errno == EDQUOT))
+		l->fd = in_memory(l->name);
 	if (l->fd < 0) {
 		(void)err_set(e, errno, "cannot make '%s/%s': %s", path, l->name, strerror(errno));
 		return hostlog_free(l);

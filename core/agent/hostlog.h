@@ -12,6 +12,7 @@ struct hostlog;
 #define HOSTLOG_MAX (256 * 1024) /* cut above */
 #define HOSTLOG_TAIL 2048	 /* kept of it */
 
+/* Where it finds no room, it is in memory and an agent after us does not find it. */
 struct hostlog *hostlog_new(const char *run_path, const char *job_id, struct err *e);
 /* The file of a host that an agent before us has started; NULL when it is not there. */
 struct hostlog *hostlog_reopen(const char *run_path, const char *job_id);

@@ -45,7 +45,7 @@ struct journal *
 job_journal(struct job *j, struct err *e)
 {
 	if (!j->journal)
-		j->journal = jobstore_load(j->jobs->store, j->id, NULL, NULL, e);
+		j->journal = jobstore_load(j->store, j->id, NULL, NULL, e);
 	return j->journal;
 }
 
@@ -55,7 +55,8 @@ job_close_if_idle(struct job *j)
 {
 	bool soon_over = j->state == JOB_ENDED && map_len(j->jobs->by_id) <= OPEN_MAX;
 
-	if (!j->worker && !soon_over && list_empty(&j->commits))
+	if (!j->worker && !soon_over && list_empty(&j->commits) &&
+	    !(j->journal && journal_in_memory(j->journal)))
 		j->journal = journal_close(j->journal);
 }
 
@@ -136,6 +137,7 @@ job_new(struct jobs *js, const char *id)
 	struct job *j = xcalloc(1, sizeof(*j));
 
 	j->jobs = js;
+	j->store = js->store;
 	j->id = xstrdup(id);
 	list_init(&j->queue_link);
 	list_init(&j->dirty_link);
@@ -251,7 +253,7 @@ message_committed(struct job *j, struct commit *c, int result)
 			worker_abandon(j->worker, "its job cannot be stored");
 		/* Whatever the disk has of it must not be run by a later agent. */
 		j->journal = journal_discard(j->journal);
-		jobstore_remove(j->jobs->store, j->id);
+		jobstore_remove(j->store, j->id);
 		if (!job_has_final(j))
 			refuse(j, strerror(-result));
 		else
@@ -278,13 +280,15 @@ static bool
 store_message(struct job *j, json_t *record, struct err *e)
 {
 	const struct commit c = { .fn = message_committed };
+	/* Where there is no wait for the disk there is nothing to wait for. */
+	enum soon how = jobstore_is_passing(j->store) ? SOON_NOW : SOON_STARTED;
 
 	if (j->state == JOB_FORETOLD)
-		return job_record(j, RECORD_MESSAGE, record, &c, SOON_STARTED, e) == 0;
-	j->journal = jobstore_create(j->jobs->store, j->id, RECORD_MESSAGE, record, e);
+		return job_record(j, RECORD_MESSAGE, record, &c, how, e) == 0;
+	j->journal = jobstore_create(j->store, j->id, RECORD_MESSAGE, record, e);
 	if (!j->journal)
 		return false;
-	note_commit(j, &c, 0, SOON_STARTED);
+	note_commit(j, &c, 0, how);
 	return true;
 }
 
@@ -315,6 +319,8 @@ job_take(struct jobs *js, const char *id, const struct envelope *env)
 
 	if (!j)
 		j = job_new(js, id);
+	if (j->state == JOB_NEW)
+		j->store = jobs_store_for(js, env->topic);
 	j->received_ms = clock_wall_ms();
 	rand_uuid4(j->notice_id);
 	record = message_record(j, env);
@@ -382,9 +388,8 @@ read_message(struct job *j, struct err *e)
 
 	if (j->message)
 		return json_incref(j->message);
-	j->journal = journal_close(j->journal);
-	j->journal = jobstore_load(j->jobs->store, j->id, keep_message, &message, e);
-	if (j->journal && !message)
+	if (job_journal(j, e) && journal_each(j->journal, keep_message, &message, e) == 0 &&
+	    !message)
 		(void)err_set(e, -EBADMSG, "its message is missing from the journal");
 	return message;
 }
@@ -545,7 +550,7 @@ job_take_cancel(struct jobs *js, const char *id, const char *cancel_id)
 	struct err e = { 0 };
 	int r = 0;
 
-	if (jobstore_seen(js->store, id) || (j && j->state == JOB_ENDED))
+	if (jobs_seen(js, id) || (j && j->state == JOB_ENDED))
 		answer_cancel(js, cancel_id); /* too late, which is all there is to do */
 	else if (j)
 		r = cancel_known(j, record, &e);
@@ -563,10 +568,10 @@ job_take_cancel(struct jobs *js, const char *id, const char *cancel_id)
 void
 job_forget(struct job *j)
 {
-	struct jobs *js = j->jobs;
+	struct jobstore *store = j->store;
 	autofree char *id = xstrdup(j->id);
 
 	j->journal = journal_discard(j->journal);
 	job_free(j);
-	jobstore_remove(js->store, id);
+	jobstore_remove(store, id);
 }

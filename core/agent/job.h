@@ -38,6 +38,7 @@ struct job {
 	bool cancelled;
 	bool local;		 /* of this machine: the service knows nothing of it */
 	bool confirmed;		 /* the final reply reached the service or was dropped */
+	struct jobstore *store;	 /* of its journal */
 	struct journal *journal; /* NULL while it is closed */
 	struct outbox *outbox;
 	struct worker *worker;
@@ -82,8 +83,8 @@ void job_take(struct jobs *js, const char *id, const struct envelope *env);
 void job_take_cancel(struct jobs *js, const char *id, const char *cancel_id);
 /* Start a queued job; the slot is free and the table of plugins fresh. */
 void job_start(struct job *j);
-/* From disk; false: there was nothing to take up. */
-bool job_load(struct jobs *js, const char *id);
+/* From STORE; false: there was nothing to take up. */
+bool job_load(struct jobs *js, struct jobstore *store, const char *id);
 struct job *job_free(struct job *j); /* what runs lives on */
 /* Forget a foretold one after its time. */
 void job_forget(struct job *j);

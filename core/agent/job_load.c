@@ -201,14 +201,15 @@ stand_in(struct job *j, struct replay *r)
 }
 
 bool
-job_load(struct jobs *js, const char *id)
+job_load(struct jobs *js, struct jobstore *store, const char *id)
 {
 	struct job *j = job_new(js, id);
 	struct replay r = { .j = j };
 	struct err e = { 0 };
 
 	list_init(&r.pasts);
-	j->journal = jobstore_load(js->store, id, replay, &r, &e);
+	j->store = store;
+	j->journal = jobstore_load(store, id, replay, &r, &e);
 	if (j->journal && !r.message && r.started)
 		stand_in(j, &r);
 	if (j->journal && r.message) {
@@ -229,6 +230,6 @@ job_load(struct jobs *js, const char *id)
 	j->journal = journal_discard(j->journal);
 	job_free(j);
 	if (e.code == 0 || e.code == -ENOENT)
-		jobstore_remove(js->store, id);
+		jobstore_remove(store, id);
 	return false;
 }

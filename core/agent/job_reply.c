@@ -26,11 +26,11 @@ job_finish_if_done(struct job *j)
 
 	if (!j->confirmed || j->worker)
 		return;
+	j->journal = journal_discard(j->journal);
 	if (j->id)
-		jobstore_finish(js->store, j->id);
+		jobstore_finish(j->store, j->id);
 	if (j->local && js->local.over)
 		js->local.over(js->local.arg, j->id, false);
-	j->journal = journal_discard(j->journal);
 	job_free(j);
 	jobs_tidy_soon(js);
 }
@@ -65,7 +65,7 @@ outbox_payload(void *arg, const struct outbox_item *item, char **ret, size_t *re
 	}
 	if (item->final && j->journal && list_empty(&j->commits))
 		journal_flush(j->journal);
-	record = jobstore_read(j->jobs->store, j->id, item->at, NULL, &e);
+	record = jobstore_read(j->store, j->id, item->at, NULL, &e);
 	*ret = record ? reply_text(record, ret_len) : NULL;
 	return *ret ? 0 : e.code < 0 ? e.code : -EBADMSG;
 }

@@ -229,30 +229,40 @@ sorted(const json_t *all)
 	return out;
 }
 
-json_t *
-joblist_read(const char *state_path, const char *id, struct err *e)
+static int
+read_nodes(const char *path, const char *id, json_t *all)
 {
-	DIR *d = opendir(state_path);
-	autojson json_t *all = NULL;
+	DIR *d = opendir(path);
 	struct dirent *entry;
 
-	if (!d) {
-		err_set(e, -errno, "cannot read the commands below '%s': %m", state_path);
-		return NULL;
-	}
-	all = json_array();
+	if (!d)
+		return -errno;
 	while ((entry = readdir(d)))
 		if (jobstore_id_ok(entry->d_name))
-			read_node(state_path, entry->d_name, id ? id : "", all);
+			read_node(path, entry->d_name, id ? id : "", all);
 	closedir(d);
+	return 0;
+}
+
+json_t *
+joblist_read(const char *state_path, const char *run_path, const char *id, struct err *e)
+{
+	autojson json_t *all = json_array();
+	int r = read_nodes(state_path, id, all);
+
+	if (r < 0) {
+		err_set(e, r, "cannot read the commands below '%s': %s", state_path, strerror(-r));
+		return NULL;
+	}
+	(void)read_nodes(run_path, id, all); /* sessions, if there are any */
 	return sorted(all);
 }
 
 int
-joblist_print(const char *state_path, const char *id)
+joblist_print(const char *state_path, const char *run_path, const char *id)
 {
 	struct err e = { 0, "" };
-	autojson json_t *all = joblist_read(state_path, id, &e);
+	autojson json_t *all = joblist_read(state_path, run_path, id, &e);
 	autofree char *text = all ? json_text(all) : NULL;
 
 	if (!all) {

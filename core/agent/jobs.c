@@ -72,6 +72,8 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 	(void)event_del(js->folder_timer);
 	if (jobstore_sync_all(js->store, &e) < 0)
 		log_error("jobs", "%s", err_text(&e));
+	if (jobstore_sync_all(js->passing, &e) < 0)
+		log_error("jobs", "%s", err_text(&e));
 	list_init(&now);
 	list_each(it, tmp, &js->dirty) {
 		list_remove(it);
@@ -135,6 +137,7 @@ prune(struct jobs *js)
 	js->pruned_ms = clock_mono_ms();
 	jobstore_prune(js->store, conf_bytes(js->conf, "State.MaxBytes"),
 		       conf_int(js->conf, "State.MaxFiles"), hours * 3600000);
+	jobstore_prune(js->passing, 0, 0, 0);
 	forget_foretold(js);
 }
 
@@ -150,6 +153,8 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 	cgroup_tidy(js->cgroup);
 	if (jobstore_flush(js->store, &e) < 0)
 		log_warn("jobs", "%s", err_text(&e));
+	if (jobstore_flush(js->passing, &e) < 0)
+		log_debug("jobs", "%s", err_text(&e));
 	if (js->finished >= PRUNE_JOBS || clock_mono_ms() - js->pruned_ms >= PRUNE_MS)
 		prune(js);
 	/* With some ended since the last pruning, once more before long. */
@@ -178,6 +183,18 @@ static bool
 is_session(const char *topic)
 {
 	return topic && strcmp(topic, SESSION_TOPIC) == 0;
+}
+
+struct jobstore *
+jobs_store_for(const struct jobs *js, const char *topic)
+{
+	return is_session(topic) ? js->passing : js->store;
+}
+
+bool
+jobs_seen(const struct jobs *js, const char *id)
+{
+	return jobstore_seen(js->store, id) || jobstore_seen(js->passing, id);
 }
 
 bool
@@ -558,14 +575,22 @@ is_known(void *arg, const char *id)
 	return jobs_find(arg, id) != NULL;
 }
 
-void
-jobs_recover(struct jobs *js)
+static size_t
+load_all(struct jobs *js, struct jobstore *store)
 {
-	autostrv char **ids = jobstore_list(js->store);
+	autostrv char **ids = jobstore_list(store);
 	size_t taken = 0;
 
 	for (size_t i = 0; ids && ids[i]; i++)
-		taken += job_load(js, ids[i]);
+		taken += job_load(js, store, ids[i]);
+	return taken;
+}
+
+void
+jobs_recover(struct jobs *js)
+{
+	size_t taken = load_all(js, js->store) + load_all(js, js->passing);
+
 	sort_queue(js);
 	if (taken > 0)
 		log_info("jobs", "taken up: %zu running, %zu queued, %zu in all",
@@ -672,6 +697,9 @@ jobs_new(const struct dispatch_options *o, struct err *e)
 	js->again_timer = evtimer_new(o->base, on_again, js);
 	js->store = jobstore_open(o->state_path, o->instance_id, e);
 	if (js->store)
+		js->passing = jobstore_open_passing(conf_path(o->conf, CONF_PATH_RUN),
+						    o->instance_id, e);
+	if (js->passing)
 		js->hostsock = hostsock_new(o->base, conf_path(o->conf, CONF_PATH_RUN), &back_ops,
 					    js, e);
 	return js->hostsock ? js : jobs_free(js);
@@ -712,6 +740,7 @@ jobs_free(struct jobs *js)
 	event_free(js->tidy_timer);
 	event_free(js->again_timer);
 	jobstore_close(js->store);
+	jobstore_close(js->passing);
 	map_free(js->by_id);
 	free(js);
 	return NULL;

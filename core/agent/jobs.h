@@ -52,7 +52,7 @@ struct jobs {
 	struct broker *broker;
 	json_t *info;
 	struct notice_agent agent;
-	struct jobstore *store;
+	struct jobstore *store, *passing; /* that of sessions */
 	struct outbox_line *line, *service_line; /* by ec2messages; by services */
 	struct list deliveries;
 	bool channel_open; /* as replies by ec2messages tell it */
@@ -88,6 +88,9 @@ void jobs_retry_now(struct jobs *js);
 /* Take up what is on disk. */
 void jobs_recover(struct jobs *js);
 struct job *jobs_find(const struct jobs *js, const char *id);
+/* Where a new job of TOPIC is kept; and whether the job ID is over, wherever it was. */
+struct jobstore *jobs_store_for(const struct jobs *js, const char *topic);
+bool jobs_seen(const struct jobs *js, const char *id);
 
 /* For one more; never while the machine is to be restarted. */
 bool jobs_slot_free(const struct jobs *js, const char *topic);

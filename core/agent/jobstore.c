@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@
 
 struct jobstore {
 	int dirfd;
+	bool passing;
 	char *path;
 	struct seen *seen;
 	struct list dirty; /* journals with records in memory that wait for a sync */
@@ -44,6 +46,7 @@ struct journal {
 	int fd;
 	int folder;  /* until it was synced, else -1 */
 	bool fresh;  /* nothing of it is durable yet */
+	bool in_memory;
 	int64_t end; /* of what is in the file */
 	struct sbuf pending;
 	int result;
@@ -81,36 +84,54 @@ sync_parents(int dirfd)
 	return r;
 }
 
-struct jobstore *
-jobstore_open(const char *state_path, const char *instance_id, struct err *e)
+static struct jobstore *
+open_below(const char *path, const char *instance_id, bool passing, struct err *e)
 {
 	struct jobstore *s = xcalloc(1, sizeof(*s));
-	int r;
 
 	s->dirfd = -1;
+	s->passing = passing;
 	list_init(&s->dirty);
 	list_init(&s->open);
 	if (!jobstore_id_ok(instance_id)) {
 		(void)err_set(e, -EINVAL, "the instance id cannot name a folder");
 		return jobstore_close(s);
 	}
-	s->path = xasprintf("%s/%s/jobs", state_path, instance_id);
+	s->path = xasprintf("%s/%s/jobs", path, instance_id);
 	s->dirfd = fs_make_dirs(s->path, 0700, e);
-	if (s->dirfd < 0)
+	if (s->dirfd < 0 || fs_check_trusted(s->dirfd, s->path, true, e) < 0)
 		return jobstore_close(s);
-	if (fs_check_trusted(s->dirfd, s->path, true, e) < 0)
-		return jobstore_close(s);
-	r = sync_parents(s->dirfd);
+	s->seen = seen_open(s->dirfd, "seen", JOBSTORE_SEEN_MS, e);
+	if (s->seen)
+		return s;
+	(void)err_prefix(e, "folder '%s'", s->path);
+	return jobstore_close(s);
+}
+
+struct jobstore *
+jobstore_open(const char *state_path, const char *instance_id, struct err *e)
+{
+	struct jobstore *s = open_below(state_path, instance_id, false, e);
+	int r = s ? sync_parents(s->dirfd) : 0;
+
 	if (r < 0)
 		log_warn("jobs", "the folders above '%s' cannot be synced: %s", s->path,
 			 strerror(-r));
-	s->seen = seen_open(s->dirfd, "seen", JOBSTORE_SEEN_MS, e);
-	if (!s->seen) {
-		(void)err_prefix(e, "folder '%s'", s->path);
-		return jobstore_close(s);
-	}
-	statefiles_spare_make(s->dirfd);
+	if (s)
+		statefiles_spare_make(s->dirfd);
 	return s;
+}
+
+struct jobstore *
+jobstore_open_passing(const char *run_path, const char *instance_id, struct err *e)
+{
+	return open_below(run_path, instance_id, true, e);
+}
+
+bool
+jobstore_is_passing(const struct jobstore *s)
+{
+	return s->passing;
 }
 
 struct jobstore *
@@ -165,35 +186,78 @@ check_id(const char *id, struct err *e)
 		       JOBSTORE_ID_MAX);
 }
 
+/* An empty file for the journal of ID; *RET_FOLDER is its folder. */
+static int
+make_file(const struct jobstore *s, const char *id, int *ret_folder, struct err *e)
+{
+	autoclose int folder = fs_make_dir(s->dirfd, id, 0700, e), fd = -1;
+	int error;
+
+	if (folder < 0)
+		return folder;
+	fd = openat(folder, NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && fchmod(fd, 0600) == 0) {
+		*ret_folder = TAKE_FD(folder);
+		return TAKE_FD(fd);
+	}
+	error = errno;
+	/* A half-made one would refuse the message for good when it comes again. */
+	if (error != EEXIST)
+		(void)unlinkat(folder, NAME, 0);
+	return failed(e, -error, "make", id);
+}
+
+/* What is in the file goes on where no disk is needed. */
+static int
+into_memory(struct journal *j)
+{
+	autoclose int fd = memfd_create(NAME, MFD_CLOEXEC);
+	off_t from = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (j->fd >= 0 && from < (off_t)j->end) {
+		char block[4096];
+		size_t left = (size_t)(j->end - from);
+		ssize_t n = pread(j->fd, block, left < sizeof(block) ? left : sizeof(block), from);
+
+		if (n <= 0 || fs_pwrite_all(fd, block, (size_t)n, from) < 0)
+			return n < 0 ? -errno : -EIO;
+		from += n;
+	}
+	if (j->fd >= 0)
+		close(j->fd);
+	j->fd = TAKE_FD(fd);
+	j->in_memory = true;
+	return 0;
+}
+
 struct journal *
 jobstore_create(struct jobstore *s, const char *id, enum record type, const json_t *content,
 		struct err *e)
 {
-	autoclose int folder = -1, fd = -1;
+	struct err why = { 0 };
 	struct journal *j;
+	int folder = -1, fd, r;
 
 	if (check_id(id, e) < 0)
 		return NULL;
-	folder = fs_make_dir(s->dirfd, id, 0700, e);
-	if (folder < 0)
-		return NULL;
-	fd = openat(folder, NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fchmod(fd, 0600) < 0) {
-		int error = errno;
-
-		/* A half-made one would refuse the message for good when it comes again. */
-		if (error != EEXIST)
-			(void)unlinkat(folder, NAME, 0);
-		(void)failed(e, error, "make", id);
+	fd = make_file(s, id, &folder, &why);
+	if (fd < 0 && (!s->passing || fd == -EEXIST)) {
+		(void)err_set(e, why.code, "%s", err_text(&why));
 		return NULL;
 	}
-	j = journal_new(s, id, TAKE_FD(fd), TAKE_FD(folder));
-	if (journal_append(j, type, content, NULL, e) < 0) {
-		(void)journal_discard(j);
-		jobstore_remove(s, id);
-		return NULL;
-	}
-	return j;
+	j = journal_new(s, id, fd, folder);
+	r = fd < 0 ? into_memory(j) : 0;
+	if (r < 0)
+		(void)failed(e, r, "keep", id);
+	else if (fd < 0)
+		log_debug("jobs", "%s; it is in memory", err_text(&why));
+	if (r == 0 && journal_append(j, type, content, NULL, e) == 0)
+		return j;
+	(void)journal_discard(j);
+	jobstore_remove(s, id);
+	return NULL;
 }
 
 /* An open journal file, checked; its folder is a real one. */
@@ -284,6 +348,18 @@ step_over(struct loading *l, struct err *e)
 	return 0;
 }
 
+int
+journal_each(struct journal *j, jobstore_record_fn *each, void *arg, struct err *e)
+{
+	struct loading l = { .j = j, .size = j->end, .each = each, .arg = arg };
+	int r;
+
+	do
+		r = load_one(&l, e);
+	while (r > 0);
+	return r < 0 ? failed(e, r, "read", j->id) : 0;
+}
+
 struct journal *
 jobstore_load(struct jobstore *s, const char *id, jobstore_record_fn *each, void *arg,
 	      struct err *e)
@@ -306,16 +382,33 @@ jobstore_load(struct jobstore *s, const char *id, jobstore_record_fn *each, void
 	return r < 0 ? journal_discard(l.j) : l.j;
 }
 
+/* Without a name, and open as long as it is there. A copy of its descriptor. */
+static int
+find_in_memory(const struct jobstore *s, const char *id, int64_t *ret_size)
+{
+	list_each(it, tmp, &s->open) {
+		const struct journal *j = list_entry(it, struct journal, link);
+
+		if (!j->in_memory || strcmp(j->id, id) != 0)
+			continue;
+		*ret_size = j->end;
+		return fcntl(j->fd, F_DUPFD_CLOEXEC, 0);
+	}
+	return -ENOENT;
+}
+
 json_t *
 jobstore_read(const struct jobstore *s, const char *id, int64_t at, enum record *ret_type,
 	      struct err *e)
 {
 	struct frame f = { 0 };
 	int64_t size = 0;
-	autoclose int fd = open_journal(s, id, O_RDONLY, &size, e);
+	autoclose int fd = find_in_memory(s, id, &size);
 	json_t *v;
 	int r;
 
+	if (fd < 0)
+		fd = open_journal(s, id, O_RDONLY, &size, e);
 	if (fd < 0)
 		return NULL;
 	r = at < 0 ? -EINVAL : frame_read(fd, size, &at, &f);
@@ -354,6 +447,12 @@ journal_append(struct journal *j, enum record type, const json_t *content, int64
 }
 
 bool
+journal_in_memory(const struct journal *j)
+{
+	return j->in_memory;
+}
+
+bool
 journal_dirty(const struct journal *j)
 {
 	return j->pending.len > 0;
@@ -365,13 +464,34 @@ journal_size(const struct journal *j)
 	return j->end + (int64_t)j->pending.len;
 }
 
+/* Half of what happened would mislead an agent after us: nothing is better. */
+static int
+leave_file(struct journal *j, int why)
+{
+	autofree char *name = xasprintf("%s/" NAME, j->id);
+	int r = j->in_memory ? why : into_memory(j);
+
+	if (r < 0)
+		return r;
+	log_debug("jobs", "cannot write the journal of job '%s': %s; it is in memory", j->id,
+		  strerror(-why));
+	(void)unlinkat(j->store->dirfd, name, 0);
+	return fs_pwrite_all(j->fd, j->pending.p, j->pending.len, (off_t)j->end);
+}
+
 static int
 write_out(struct journal *j)
 {
 	int r = fs_pwrite_all(j->fd, j->pending.p, j->pending.len, (off_t)j->end);
 
+	bool full = r == -ENOSPC || r == -EDQUOT;
+
+	if (r == 0)
+		return 0;
+	if (j->store->passing)
+		return leave_file(j, r);
 	/* A new command can be refused; the answer to one that ran must not be lost. */
-	if ((r == -ENOSPC || r == -EDQUOT) && !j->fresh && statefiles_spare_free(j->store->dirfd))
+	if (full && !j->fresh && statefiles_spare_free(j->store->dirfd))
 		r = fs_pwrite_all(j->fd, j->pending.p, j->pending.len, (off_t)j->end);
 	return r;
 }
@@ -394,9 +514,11 @@ journal_write(struct journal *j)
 static int
 journal_sync_one(struct journal *j, bool *ret_parent)
 {
-	int r = fdatasync(j->fd) < 0 ? -errno : 0;
+	int r = 0;
 
-	if (r == 0 && j->folder >= 0) {
+	if (!j->store->passing)
+		r = fdatasync(j->fd) < 0 ? -errno : 0;
+	if (r == 0 && !j->store->passing && j->folder >= 0) {
 		r = sync_folder(j->folder);
 		*ret_parent = true;
 	}
@@ -424,7 +546,7 @@ jobstore_sync_all(struct jobstore *s, struct err *e)
 
 		j->result = journal_write(j);
 		/* All of them under way before the first wait. */
-		if (many && j->result == 0)
+		if (many && j->result == 0 && !s->passing)
 			(void)sync_file_range(j->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}
 	list_each(it, tmp, &s->dirty) {
@@ -451,6 +573,8 @@ jobstore_sync_folders(struct jobstore *s)
 {
 	bool fine = true, any = false;
 
+	if (s->passing)
+		return;
 	list_each(it, tmp, &s->dirty) {
 		struct journal *j = list_entry(it, struct journal, dirty_link);
 
@@ -529,6 +653,8 @@ void
 jobstore_finish(struct jobstore *s, const char *id)
 {
 	seen_add(s->seen, id);
+	if (s->passing)
+		jobstore_remove(s, id);
 }
 
 int
@@ -560,7 +686,8 @@ jobstore_prune(struct jobstore *s, int64_t max_bytes, int64_t max_files, int64_t
 
 	if (statefiles_prune(s->dirfd, s->seen, &limits, &e) < 0)
 		log_warn("jobs", "cannot prune '%s': %s", s->path, err_text(&e));
-	statefiles_spare_make(s->dirfd);
+	if (!s->passing)
+		statefiles_spare_make(s->dirfd);
 }
 
 bool

@@ -32,6 +32,12 @@ enum record {
 
 /* Open (or make) <state>/<instance id>/jobs; dirfd discipline throughout. */
 struct jobstore *jobstore_open(const char *state_path, const char *instance_id, struct err *e);
+/* The same below RUN_PATH, for jobs that a restart of the machine ends in any case (sessions): best
+ * effort and without a wait for anything. A journal that finds no room in its file goes on in
+ * memory, where it is lost with this process. Nothing is kept of a finished job but its id. */
+struct jobstore *jobstore_open_passing(const char *run_path, const char *instance_id,
+				       struct err *e);
+bool jobstore_is_passing(const struct jobstore *s);
 /* Writes what was not yet written (without a sync). Journals must be closed before. */
 struct jobstore *jobstore_close(struct jobstore *s);
 /* May ID name a job: one plain path component of bounded length. */
@@ -50,6 +56,8 @@ typedef void jobstore_record_fn(void *arg, enum record type, const json_t *conte
  * -ENOENT, -EPROTONOSUPPORT (of a later release; left as it is) ... */
 struct journal *jobstore_load(struct jobstore *s, const char *id, jobstore_record_fn *each,
 			      void *arg, struct err *e);
+/* The same of an open journal, what is written of it. 0 or -errno. */
+int journal_each(struct journal *j, jobstore_record_fn *each, void *arg, struct err *e);
 /* One record of a job, whether its journal is open or not. NULL when it cannot be read. */
 json_t *jobstore_read(const struct jobstore *s, const char *id, int64_t at, enum record *ret_type,
 		      struct err *e);
@@ -63,6 +71,8 @@ void jobstore_remove(struct jobstore *s, const char *id);
 int journal_append(struct journal *j, enum record type, const json_t *content, int64_t *ret_at,
 		   struct err *e);
 bool journal_dirty(const struct journal *j);
+/* It has no file: closing it is its end. */
+bool journal_in_memory(const struct journal *j);
 /* Bytes of the journal, what is in memory included. */
 int64_t journal_size(const struct journal *j);
 /* Make all that was appended durable (one fdatasync; a new folder and its parent are synced too).
@@ -88,8 +98,8 @@ bool jobstore_has_reserve(const struct jobstore *s);
 
 /* Ids of finished jobs, kept 7 days in one bounded file, whatever happens to the folders. */
 bool jobstore_seen(const struct jobstore *s, const char *id);
-/* ID is over. In memory until jobstore_flush(): before that a crash finds the job in its journal,
- * and what was answered is answered once more, by the same reply id. */
+/* ID is over; its journal is closed. In memory until jobstore_flush(): before that a crash finds
+ * the job in its journal, and what was answered is answered once more, by the same reply id. */
 void jobstore_finish(struct jobstore *s, const char *id);
 /* Write the ids of finished jobs to the file, without a sync. */
 int jobstore_flush(struct jobstore *s, struct err *e);

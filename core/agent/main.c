@@ -194,7 +194,8 @@ run(const struct options *o)
 	}
 	protect_memory(conf_has_root(conf));
 	if (o->jobs) {
-		status = joblist_print(conf_path(conf, CONF_PATH_STATE), o->jobs);
+		status = joblist_print(conf_path(conf, CONF_PATH_STATE),
+				       conf_path(conf, CONF_PATH_RUN), o->jobs);
 		conf_free(conf);
 		return status;
 	}

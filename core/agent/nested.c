@@ -167,7 +167,7 @@ tell_end(struct worker *step, json_t *id)
 static void
 drop_folder(const struct worker *step)
 {
-	autofree char *folder = jobstore_folder(step->job->jobs->store, step->job->id);
+	autofree char *folder = jobstore_folder(step->job->store, step->job->id);
 	autofree char *own = xasprintf("%s/step%u", folder, step->number);
 
 	(void)rmdir(own);

@@ -15,7 +15,7 @@
 char *
 worker_work_dir(const struct worker *w)
 {
-	autofree char *folder = jobstore_folder(w->job->jobs->store, w->job->id);
+	autofree char *folder = jobstore_folder(w->job->store, w->job->id);
 	char *own;
 
 	if (!w->parent)

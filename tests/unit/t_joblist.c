@@ -19,7 +19,7 @@
 #define ID "aws.ssm.01234567-89ab-cdef-0123-456789abcdef." IID
 #define REPLY "{\"documentStatus\":\"%s\"}"
 
-static char *state;
+static char *state, *run;
 static struct jobstore *store;
 static struct journal *journal;
 
@@ -31,6 +31,7 @@ setup(void)
 
 	state = xasprintf("%s/t_joblist.XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(state));
+	run = xasprintf("%s.run", state);
 	store = jobstore_open(state, IID, &e);
 	ck_assert_msg(store != NULL, "%s", err_text(&e));
 }
@@ -41,7 +42,9 @@ teardown(void)
 	journal_close(journal);
 	jobstore_close(store);
 	(void)fs_remove_tree(AT_FDCWD, state, NULL);
+	(void)fs_remove_tree(AT_FDCWD, run, NULL);
 	free(state);
+	free(run);
 }
 
 static void
@@ -92,7 +95,7 @@ static void
 check(const char *wanted_state, const char *wanted_status)
 {
 	struct err e = { 0, "" };
-	autojson json_t *all = joblist_read(state, NULL, &e);
+	autojson json_t *all = joblist_read(state, run, NULL, &e);
 	const json_t *job = json_array_get(all, 0);
 
 	ck_assert_msg(all != NULL, "%s", err_text(&e));
@@ -118,7 +121,7 @@ START_TEST(test_life)
 	append_reply("Failed", true);
 	append(RECORD_END, json_pack("{s:i}", "result", 0));
 	check("ended", "Failed");
-	all = joblist_read(state, "01234567-89ab-cdef-0123-456789abcdef", NULL);
+	all = joblist_read(state, run, "01234567-89ab-cdef-0123-456789abcdef", NULL);
 	job = json_array_get(all, 0);
 	ck_assert_int_eq(json_int(job, "received_ms", 0), 5);
 	ck_assert_int_eq(json_int(job, "started_ms", 0), 7);
@@ -172,7 +175,7 @@ START_TEST(test_damage)
 	ck_assert_int_eq(pwrite(fd, "X", 1, 40), 1);
 	close(fd);
 	{
-		autojson json_t *all = joblist_read(state, NULL, NULL);
+		autojson json_t *all = joblist_read(state, run, NULL, NULL);
 
 		ck_assert_uint_eq(json_array_size(all), 0); /* its message cannot be read */
 	}
@@ -193,15 +196,35 @@ START_TEST(test_order_and_strangers)
 	ck_assert_int_eq(symlink("zzzz", link), 0);
 	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	close(fd);
-	all = joblist_read(state, "", NULL);
+	all = joblist_read(state, run, "", NULL);
 	ck_assert_uint_eq(json_array_size(all), 3);
 	ck_assert_str_eq(json_str(json_array_get(all, 0), "id", ""), "zzzz");
 	ck_assert_str_eq(json_str(json_array_get(all, 1), "id", ""), "mmmm");
 	ck_assert_str_eq(json_str(json_array_get(all, 2), "id", ""), "aaaa");
-	none = joblist_read(state, "aaa", NULL);
+	none = joblist_read(state, run, "aaa", NULL);
 	ck_assert_uint_eq(json_array_size(none), 0);
-	ck_assert_ptr_null(joblist_read("/nonexistent/state", "", &e));
+	ck_assert_ptr_null(joblist_read("/nonexistent/state", run, "", &e));
 	ck_assert_int_eq(e.code, -ENOENT);
+}
+END_TEST
+
+/* Sessions are kept elsewhere, and shown with the others. */
+START_TEST(test_sessions)
+{
+	struct jobstore *passing = jobstore_open_passing(run, IID, NULL), *kept = store;
+	autojson json_t *all = NULL;
+
+	begin("command", 1);
+	store = passing;
+	begin("a-session", 2);
+	all = joblist_read(state, run, "", NULL);
+	ck_assert_uint_eq(json_array_size(all), 2);
+	ck_assert_str_eq(json_str(json_array_get(all, 0), "id", ""), "command");
+	ck_assert_str_eq(json_str(json_array_get(all, 1), "id", ""), "a-session");
+	ck_assert_str_eq(json_str(json_array_get(all, 1), "instance_id", ""), IID);
+	journal = journal_close(journal);
+	jobstore_close(passing);
+	store = kept;
 }
 END_TEST
 
@@ -213,6 +236,7 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_life);
+	tcase_add_test(t, test_sessions);
 	tcase_add_test(t, test_lost);
 	tcase_add_test(t, test_restart);
 	tcase_add_test(t, test_damage);

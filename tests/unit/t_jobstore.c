@@ -613,6 +613,85 @@ START_TEST(test_empty_folder)
 }
 END_TEST
 
+static void
+reopen_passing(void)
+{
+	autofree char *run = xasprintf("%s/run", root);
+	struct err e = { 0 };
+
+	jobstore_close(store);
+	store = jobstore_open_passing(run, IID, &e);
+	ck_assert_msg(store != NULL, "%s", err_text(&e));
+	ck_assert(jobstore_is_passing(store));
+}
+
+/* Of sessions: an agent after us finds them, and what is over leaves its id alone. */
+START_TEST(test_passing)
+{
+	autofree char *folder = NULL;
+	struct journal *j;
+
+	reopen_passing();
+	j = create(JOB);
+	append(j, RECORD_STARTED, 2);
+	ck_assert_int_eq(journal_sync(j, NULL), 0);
+	ck_assert(!journal_in_memory(j));
+	journal_close(j);
+	reopen_passing();
+	ck_assert_uint_eq(load(JOB).count, 2);
+	ck_assert(!jobstore_has_reserve(store));
+	folder = jobstore_folder(store, JOB);
+	ck_assert_int_eq(access(folder, F_OK), 0);
+	jobstore_finish(store, JOB);
+	ck_assert_int_ne(access(folder, F_OK), 0);
+	ck_assert_int_eq(jobstore_flush(store, NULL), 0);
+	reopen_passing();
+	ck_assert(jobstore_seen(store, JOB));
+}
+END_TEST
+
+/* No place for a folder: the job has its journal all the same, as long as it is open. */
+START_TEST(test_passing_in_memory)
+{
+	autofree char *jobs = xasprintf("%s/run/" IID, root);
+	autojson json_t *v = numbered(2), *back = NULL;
+	struct found f = { .count = 0 };
+	enum record type = 0;
+	struct journal *j;
+	int64_t at = 0;
+
+	reopen_passing();
+	ck_assert_int_eq(fs_remove_tree(AT_FDCWD, jobs, NULL), 0);
+	j = create(JOB);
+	ck_assert_int_eq(journal_append(j, RECORD_REPLY, v, &at, NULL), 0);
+	ck_assert_int_eq(journal_sync(j, NULL), 0);
+	ck_assert(journal_in_memory(j));
+	back = jobstore_read(store, JOB, at, &type, NULL);
+	ck_assert(json_equal(back, v));
+	ck_assert_int_eq(type, RECORD_REPLY);
+	ck_assert_int_eq(journal_each(j, note, &f, NULL), 0);
+	ck_assert_uint_eq(f.count, 2);
+	ck_assert_int_eq(f.n[1], 2);
+	journal_close(j);
+	ck_assert_ptr_null(jobstore_read(store, JOB, at, NULL, NULL));
+	jobstore_finish(store, JOB);
+	ck_assert(jobstore_seen(store, JOB));
+}
+END_TEST
+
+/* Neither does one that is there already become one in memory. */
+START_TEST(test_passing_twice)
+{
+	autojson json_t *v = numbered(1);
+	struct err e = { 0 };
+
+	reopen_passing();
+	journal_close(create(JOB));
+	ck_assert_ptr_null(jobstore_create(store, JOB, RECORD_MESSAGE, v, &e));
+	ck_assert_int_eq(e.code, -EEXIST);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -640,6 +719,9 @@ main(void)
 	tcase_add_test(t, test_seen_bounds);
 	tcase_add_test(t, test_prune);
 	tcase_add_test(t, test_empty_folder);
+	tcase_add_test(t, test_passing);
+	tcase_add_test(t, test_passing_in_memory);
+	tcase_add_test(t, test_passing_twice);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
