@@ -242,7 +242,7 @@ struct ssm_request {		  /* a call that the core signs and sends                 
 #define SSM_T_SIGN (1u << 1)   /* SigV4 (S3), else plain http(s)                              */
 struct ssm_transfer {
 	uint32_t size, flags;
-	const char *url;
+	const char *url; /* signed also "/BUCKET/KEY": of S3's endpoint, Calls = s3:PUT/...   */
 	int32_t fd;
 	int32_t reserved;
 	uint64_t max_bytes; /* 0: no ceiling                                                  */

@@ -399,17 +399,17 @@ on_transfer(void *arg, const json_t *result)
 }
 
 static int
-run_transfer(struct request *r, char *const *headers, struct err *e)
+run_transfer(struct request *r, const char *url, char *const *headers, struct err *e)
 {
 	const struct conf *conf = r->client->broker->conf;
 	autojson json_t *q = json_object();
 	json_t *lines = json_array();
-	static const char *const same[] = {"url",	"method", "upload",
-					   "max_bytes", "sha256", "timeout_ms"};
+	static const char *const same[] = {"method", "upload", "max_bytes", "sha256", "timeout_ms"};
 
 	for (size_t i = 0; i < NELEMS(same); i++)
 		if (json_object_get(r->message, same[i]))
 			json_object_set(q, same[i], json_object_get(r->message, same[i]));
+	json_object_set_new(q, "url", json_string(url));
 	for (; headers && *headers; headers++)
 		json_array_append_new(lines, json_string(*headers));
 	json_object_set_new(q, "headers", lines);
@@ -430,8 +430,22 @@ on_transfer_signed(void *arg, const struct aws_reply *a)
 	r->call = NULL;
 	if (a->result < 0)
 		finish(r, new_result(r->id, a->result, a->text), NULL, 0);
-	else if (run_transfer(r, a->headers, &e) < 0)
+	else if (run_transfer(r, a->body, a->headers, &e) < 0)
 		finish(r, new_result(r->id, e.code, err_text(&e)), NULL, 0);
+}
+
+static const char *
+method_of(const struct request *r)
+{
+	return json_str(r->message, "method",
+			json_bool(r->message, "upload", false) ? "PUT" : "GET");
+}
+
+/* Of S3's own endpoint, wherever that is. */
+static bool
+is_path(const char *url)
+{
+	return url[0] == '/';
 }
 
 static int
@@ -442,27 +456,42 @@ sign_transfer(struct request *r, const char *region, struct err *e)
 
 	q.service = "s3";
 	q.region = region;
-	q.method = json_str(r->message, "method",
-			    json_bool(r->message, "upload", false) ? "PUT" : "GET");
+	q.method = method_of(r);
+	if (is_path(q.url)) {
+		q.path = q.url;
+		q.url = NULL;
+	}
 	r->call = aws_sign(r->client->broker->aws, &q, 0, on_transfer_signed, r, e);
 	return r->call ? 0 : -EINVAL;
+}
+
+/* To or from S3 itself it is one of the calls. */
+static int
+check_transfer(const struct request *r, bool sign, struct err *e)
+{
+	const char *url = json_str(r->message, "url", "");
+	autofree char *name = xasprintf("s3:%s%s", method_of(r), url);
+
+	if (sign && is_path(url))
+		return check_allowed(r->client, "Calls", name, false, e);
+	return check_allowed(r->client, "Transfer", url, true, e);
 }
 
 static int
 start_transfer(struct request *r, struct err *e)
 {
-	const char *url = json_str(r->message, "url", "");
-	int res = check_allowed(r->client, "Transfer", url, true, e);
+	bool sign = json_bool(r->message, "sign", false);
+	int res = check_transfer(r, sign, e);
 	autostrv char **headers = NULL;
 
 	if (res < 0)
 		return res;
 	if (r->fd < 0)
 		return err_set(e, -EINVAL, "a transfer needs a descriptor");
-	if (json_bool(r->message, "sign", false))
+	if (sign)
 		return sign_transfer(r, json_str(r->message, "region", NULL), e);
 	headers = headers_of(r->message);
-	return run_transfer(r, headers, e);
+	return run_transfer(r, json_str(r->message, "url", ""), headers, e);
 }
 
 int

@@ -493,7 +493,7 @@ static int
 build_url(struct aws *a, const struct aws_request *r, char **ret, struct err *e)
 {
 	const struct endpoint_options o = {
-		.region = a->region,
+		.region = r->region ? r->region : a->region,
 		.service_domain = a->service_domain,
 		.override = a->o.override ? a->o.override(a->o.arg, r->service) : NULL,
 	};

@@ -43,7 +43,7 @@ struct aws_request {
 	const char *method;	  /* NULL: POST */
 	const char *path;	  /* NULL: "/" ; with query */
 	const char *url;	  /* NULL: the service's endpoint + path */
-	const char *region;	  /* to sign for; NULL: the agent's */
+	const char *region;	  /* of the endpoint, and to sign for; NULL: the agent's */
 	const char *content_type; /* NULL: application/x-amz-json-1.1 */
 	char *const *headers;	  /* further ones, NULL */
 	const void *body;

@@ -225,7 +225,7 @@ on_answer(void *arg, int result, struct answer *a)
 	w->request = NULL;
 	watch_free(w);
 	if (done)
-		done(S, r, r < 0 ? NULL : &reply, done_arg);
+		done(S, r, &reply, done_arg);
 	host_reply_clear(&reply);
 }
 
