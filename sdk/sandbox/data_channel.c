@@ -127,16 +127,30 @@ end_close(struct data_end *end, unsigned code, const char *reason, bool reset)
 	wsend_close(ws, code, reason, reset);
 }
 
-void
-data_channels_close(struct session *s, unsigned code, const char *reason)
+static void
+close_all(struct session *s, unsigned code, const char *reason, bool also_new)
 {
-	while (!list_empty(&s->sockets)) {
-		struct data_end *end = list_first(&s->sockets, struct data_end, link);
+	list_each(it, tmp, &s->sockets) {
+		struct data_end *end = list_entry(it, struct data_end, link);
 		struct wsend *ws = end->ws;
 
+		if (!also_new && end->side == SIDE_OPERATOR && !end->open)
+			continue;
 		end_free(end);
 		wsend_close(ws, code, reason, false);
 	}
+}
+
+void
+data_channels_close(struct session *s, unsigned code, const char *reason)
+{
+	close_all(s, code, reason, true);
+}
+
+void
+data_channels_over(struct session *s)
+{
+	close_all(s, 1000, "the session is over", false);
 }
 
 __attribute__((format(printf, 3, 4))) static void

@@ -25,6 +25,8 @@ void data_channel_tell(struct session *s, enum session_side side, const char *ty
 		       const json_t *payload);
 /* All of the session's. */
 void data_channels_close(struct session *s, unsigned code, const char *reason);
+/* The session has ended. An operator who has not said the first word yet is going to be told. */
+void data_channels_over(struct session *s);
 /* "do" is close (code, reason), cut, mute or send (type, payload: text or JSON, sequence, flags,
  * payload_type), all of them with "side": node or operator. 0 or an error with E. */
 int data_channel_op(struct session *s, const json_t *request, struct err *e);

@@ -65,6 +65,7 @@ session_free(void *value)
 {
 	struct session *s = value;
 
+	data_channels_close(s, 1001, "the session is forgotten");
 	timer_cancel(s->sb->ev, &s->grace);
 	timer_cancel(s->sb->ev, &s->idle);
 	timer_cancel(s->sb->ev, &s->longest);
@@ -124,7 +125,7 @@ finish(struct session *s, enum session_status status, const char *output)
 				      text_utf8_floor(output, len,
 						      len < DETAILS_MAX ? len : DETAILS_MAX));
 	tell_operator(s, output);
-	data_channels_close(s, 1000, "the session is over");
+	data_channels_over(s);
 }
 
 static void
@@ -171,7 +172,7 @@ session_tell_late(struct session *s)
 		return;
 	tell_operator(s, s->details ? s->details : "");
 	if (session_is_over(s))
-		data_channels_close(s, 1000, "the session is over");
+		data_channels_over(s);
 }
 
 static void
