@@ -304,6 +304,9 @@ put_live_info(const struct agent *a, json_t *o)
 {
 	put(o, "leftover-processes", conf_str(a->conf, "Agent.LeftoverProcesses"));
 	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
+	put(o, "session-logs-destination", conf_str(a->conf, "Ssm.SessionLogsDestination"));
+	put_number(o, "session-logs-hours",
+		   conf_int(a->conf, "Ssm.SessionLogsRetentionDurationHours"));
 	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
 	put_list(o, "denied-addresses", conf_list(a->conf, "Mgs.DeniedPortForwardingRemoteIPs"));
 	put_users(a, o);

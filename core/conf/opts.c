@@ -156,11 +156,11 @@ opts_check_section(const struct conf *c, const json_t *descriptor, conf_warn_fn 
 static void
 add_option(struct sbuf *b, const json_t *option)
 {
-	const char *help = json_str(option, "help", "");
+	const char *help = json_str(option, "help", ""), *preset = json_str(option, "preset", "");
 
 	if (*help)
 		sbuf_addf(b, "# %s\n", help);
-	sbuf_addf(b, "#%s = %s\n", json_str(option, "key", ""), json_str(option, "preset", ""));
+	sbuf_addf(b, "#%s =%s%s\n", json_str(option, "key", ""), *preset ? " " : "", preset);
 }
 
 char *

@@ -35,9 +35,10 @@ message_of(const struct ssm_reply *r)
 static char *
 shown(const char *text)
 {
-	return text_escape_controls(text, text_utf8_floor(text, strlen(text),
-							  strlen(text) < SHOWN_MAX ? strlen(text)
-										   : SHOWN_MAX));
+	return text_escape_controls(text,
+				    text_utf8_floor(text, strlen(text),
+						    strlen(text) < SHOWN_MAX ? strlen(text)
+									     : SHOWN_MAX));
 }
 
 char *

@@ -20,6 +20,7 @@
 #include "plugins/sessionManager/inputs.h"
 #include "plugins/sessionManager/messages.h"
 #include "plugins/sessionManager/runas.h"
+#include "plugins/sessionManager/session.h"
 #include "plugins/sessionManager/shelltext.h"
 
 #define KILL_MS 2000 /* from TERM to KILL */
@@ -60,6 +61,7 @@ on_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
 		S->api->watch_end(S, TAKE(command.killer));
 	command.exit_code = result == 0 && end->how == SSM_END_EXIT ? end->code : -1;
 	command.over = true;
+	session_exited(arg, command.exit_code);
 	(void)finish(S, arg);
 }
 
@@ -130,6 +132,7 @@ spawn(struct ssm *S, struct ssm_session *s, const struct runas *as)
 	int32_t r = S->api->spawn_start(S, &cmd, on_end, s, &command.child);
 	autofree char *reason = r < 0 ? xstrdup(strerror(-r)) : NULL, *why = NULL;
 
+	session_runs_as(s, runas_name(as));
 	if (r >= 0)
 		return 0;
 	reason[0] = (char)tolower((unsigned char)reason[0]);

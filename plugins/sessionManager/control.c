@@ -432,7 +432,7 @@ static void
 refuse_session(struct control *c, const char *session, const char *text)
 {
 	autosbuf struct sbuf b = SBUF_INIT(PAYLOAD_MAX);
-	const struct control_task t = { session, info(c, "instance-id"), "Failed", text, 1 };
+	const struct control_task t = { session, info(c, "instance-id"), "Failed", text, 1, NULL };
 
 	(void)control_task_write(&t, &b);
 	(void)send_frame(c, "agent_task_complete", NULL, &b);

@@ -262,8 +262,11 @@ control_task_write(const struct control_task *t, struct sbuf *out)
 	(void)sbuf_adds(out, ",\"IsRoutingFailure\":false,\"AwsAccountId\":\"\"");
 	(void)put(out, ",\"InstanceId\":", t->instance);
 	(void)put(out, ",\"Output\":", t->output);
-	return sbuf_addf(out, ",\"S3Bucket\":\"\",\"S3UrlSuffix\":\"\",\"CwlGroup\":\"\","
-			      "\"CwlStream\":\"\",\"RetryNumber\":%u}", t->retry);
+	(void)put(out, ",\"S3Bucket\":", json_str(t->log, "s3_bucket", ""));
+	(void)put(out, ",\"S3UrlSuffix\":", json_str(t->log, "s3_key", ""));
+	(void)put(out, ",\"CwlGroup\":", json_str(t->log, "log_group", ""));
+	(void)put(out, ",\"CwlStream\":", json_str(t->log, "log_stream", ""));
+	return sbuf_addf(out, ",\"RetryNumber\":%u}", t->retry);
 }
 
 /* The agent's own notice has what it says elsewhere than a session's result. */
@@ -280,6 +283,7 @@ control_task_of_reply(const char *session, const char *instance, const json_t *p
 		.status = json_str(o, "status", json_str(o, "documentStatus", "Failed")),
 		.output = json_str(o, "output", json_str(o, "documentTraceOutput", "")),
 		.retry = retry,
+		.log = o,
 	};
 
 	return control_task_write(&t, out);

@@ -72,9 +72,11 @@ struct control_task {
 	const char *status; /* "Success" "Failed" "Cancelled" */
 	const char *output; /* for the operator */
 	unsigned retry;	    /* from 1 */
+	const json_t *log;  /* where it is: "s3_bucket" "s3_key" "log_group" "log_stream"; NULL */
 };
 int control_task_write(const struct control_task *t, struct sbuf *out);
-/* Of the final reply of a session's job: {"status", "output"}, or a notice of the agent. */
+/* Of the final reply of a session's job: {"status", "output"} and what LOG has, or a notice of the
+ * agent. */
 int control_task_of_reply(const char *session, const char *instance, const json_t *payload,
 			  unsigned retry, struct sbuf *out);
 

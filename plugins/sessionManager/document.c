@@ -232,6 +232,7 @@ fill(json_t *ret, json_t *start, struct err *e)
 	if (!json_is_string(v) || strcmp(json_string_value(v), "1.0") != 0)
 		return err_set(e, -EINVAL, "the session document's schemaVersion is not 1.0");
 	if (put_text(ret, "SessionId", start, e) < 0 || put_text(ret, "RunAsUser", start, e) < 0 ||
+	    put_text(ret, "DocumentName", start, e) < 0 ||
 	    put_text(ret, "SessionOwner", start, e) < 0 ||
 	    put_text(ret, "sessionType", document, e) < 0)
 		return -EINVAL;

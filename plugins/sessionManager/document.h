@@ -11,10 +11,11 @@
 
 #define DOCUMENT_TEXT_MAX (1024 * 1024) /* bytes of one text after replacement */
 
-/* What an interactive_shell says, as one object: the texts "SessionId", "RunAsUser", "SessionOwner"
- * and "sessionType", the objects "inputs" and "properties" (empty when absent). NULL with -EINVAL
- * and a text for the operator; references to the parameter store are refused, as are values that
- * do not match their allowedPattern, and patterns that cannot be checked. */
+/* What an interactive_shell says, as one object: the texts "SessionId", "RunAsUser",
+ * "DocumentName", "SessionOwner" and "sessionType", the objects "inputs" and "properties" (empty
+ * when absent). NULL with -EINVAL and a text for the operator; references to the parameter store
+ * are refused, as are values that do not match their allowedPattern, and patterns that cannot be
+ * checked. */
 json_t *document_read(const char *content, size_t len, struct err *e);
 
 #endif

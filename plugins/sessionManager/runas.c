@@ -171,3 +171,12 @@ runas_done(struct runas *r)
 	mem_cleanup_free(&r->cwd);
 	r->envp = strv_free(r->envp);
 }
+
+const char *
+runas_name(const struct runas *r)
+{
+	for (char **e = r->envp; !r->user && e && *e; e++)
+		if (strncmp(*e, "USER=", strlen("USER=")) == 0)
+			return *e + strlen("USER=");
+	return r->user ? r->user : "";
+}

@@ -46,5 +46,6 @@ void runas_start(struct ssm *S, struct ssm_session *session, struct runas_rights
 /* What is being made is waited for all the same, DONE gets -ECANCELED. */
 void runas_cancel(void);
 void runas_done(struct runas *r); /* also of zeros */
+const char *runas_name(const struct runas *r); /* also when that is us; "" when nobody knows */
 
 #endif

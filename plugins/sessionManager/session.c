@@ -23,11 +23,13 @@
 #include "plugins/sessionManager/dial.h"
 #include "plugins/sessionManager/document.h"
 #include "plugins/sessionManager/inputs.h"
+#include "plugins/sessionManager/later.h"
 #include "plugins/sessionManager/messages.h"
+#include "plugins/sessionManager/record.h"
 #include "plugins/sessionManager/shelltext.h"
 
-#define PIECE_MAX (1024 * 1024)	 /* what a type may send at once */
-#define OUTPUT_MAX 2500		 /* bytes of a result's text, spec 02 §5.6 */
+#define PIECE_MAX (1024 * 1024) /* what a type may send at once */
+#define OUTPUT_MAX 2500		/* bytes of a result's text, spec 02 §5.6 */
 #define CUT "\n---Error truncated----"
 #define ERROR_HEAD "\n----------ERROR-------\n"
 #define INPUT_RETRY_MS 20 /* until a type that was not ready is asked again */
@@ -60,13 +62,19 @@ struct ssm_session {
 	struct handshake_conf handshake;
 	struct channel *channel;
 	struct dial *dial;
-	struct ssm_watch *timers[CHANNEL_TIMERS], *tick, *farewell, *retry, *cancel, *kms;
+	struct record *record;
+	struct ssm_watch *timers[CHANNEL_TIMERS], *tick, *farewell, *retry, *cancel, *kms, *lost;
 	struct held held[2];
 	bool full, owed; /* the channel's window is; a type waits for writable() */
 	enum stage stage;
+	bool ready;  /* the channel is */
 	bool closed; /* nobody listens any more */
+	bool cancelled;
 	int64_t drain_ms;
-	char *status, *output;
+	bool begun;  /* open() of the type was called */
+	bool ending; /* the record is told to end */
+	bool failed;
+	char *text; /* for the operator, or NULL */
 };
 
 static struct ssm_session the; /* one a process */
@@ -88,34 +96,33 @@ str(struct ssm *S, struct ssm_session *s, const char *pointer, const char *prese
 	return s->texts[strv_len(s->texts) - 1];
 }
 
-static void
-end_watch(struct ssm_session *s, struct ssm_watch **w)
-{
-	struct ssm_watch *old = TAKE(*w);
-
-	if (old)
-		s->S->api->watch_end(s->S, old);
-}
-
-static void
-after(struct ssm_session *s, struct ssm_watch **w, ssm_timer_fn *fn, int64_t ms)
-{
-	const struct ssm_watch_on on = {
-		.size = sizeof(on), .timer_fn = fn, .arg = s, .after_ms = ms
-	};
-
-	end_watch(s, w);
-	(void)s->S->api->watch(s->S, &on, w);
-}
-
 /* ---------------------------------------------------------------- the end */
+
+/* As operators get it: what the type says, and what became of the log. Caller frees. */
+static char *
+output_of(const struct ssm_session *s)
+{
+	const char *text = s->text ? s->text : "", *log = record_text(s->record);
+	autofree char *whole = xasprintf("%s%s%s", text, *text && *log ? "\n" : "", log);
+	size_t len = strlen(whole), keep = OUTPUT_MAX - strlen(CUT);
+
+	if (len <= OUTPUT_MAX)
+		return TAKE(whole);
+	return xasprintf("%.*s" CUT, (int)text_utf8_floor(whole, len, keep), whole);
+}
 
 static void
 reply(struct ssm_session *s)
 {
-	autojson json_t *o = json_pack("{s:s,s:s}", "status", s->status, "output", s->output);
-	autofree char *text = o ? json_text(o) : xstrdup("{\"status\":\"Failed\",\"output\":\"\"}");
+	const char *status = s->failed || record_is_lost(s->record) ? "Failed" : "Success";
+	autofree char *output = output_of(s), *text = NULL;
+	autojson json_t *o = json_pack("{s:s,s:s+}", "status", status, "output", output, "");
 
+	if (!o) /* not UTF-8 */
+		o = json_pack("{s:s,s:s}", "status", status, "output", "");
+	record_describe(s->record, o);
+	record_audit(s->record, status);
+	text = json_text(o);
 	(void)s->S->api->msg_reply(s->S, s->message, text, strlen(text), 1);
 }
 
@@ -125,12 +132,13 @@ leave(struct ssm_session *s)
 	if (s->stage == SESSION_LEAVES && !s->dial)
 		return;
 	s->stage = SESSION_LEAVES;
-	end_watch(s, &s->tick);
-	end_watch(s, &s->farewell);
-	end_watch(s, &s->retry);
-	end_watch(s, &s->kms);
+	later_never(s->S, &s->tick);
+	later_never(s->S, &s->farewell);
+	later_never(s->S, &s->retry);
+	later_never(s->S, &s->kms);
+	later_never(s->S, &s->lost);
 	for (size_t i = 0; i < NELEMS(s->timers); i++)
-		end_watch(s, &s->timers[i]);
+		later_never(s->S, &s->timers[i]);
 	s->dial = dial_free(s->dial);
 	reply(s);
 }
@@ -143,7 +151,12 @@ on_farewell(struct ssm *S, struct ssm_watch *w, void *arg)
 	(void)S;
 	(void)w;
 	s->farewell = NULL;
-	leave(s);
+	if (!s->begun) {
+		leave(s);
+		return 0;
+	}
+	s->ending = true;
+	record_end(s->record, s->cancelled);
 	return 0;
 }
 
@@ -154,10 +167,10 @@ say_farewell(struct ssm_session *s)
 	if (s->stage == SESSION_LEAVES)
 		return;
 	s->stage = SESSION_LEAVES;
-	end_watch(s, &s->tick);
+	later_never(s->S, &s->tick);
 	if (!s->closed && !s->bytes && dial_is_up(s->dial))
 		channel_send_state(s->channel, "Terminating");
-	after(s, &s->farewell, on_farewell, dial_is_up(s->dial) ? FAREWELL_MS : 0);
+	later(s->S, &s->farewell, on_farewell, s, dial_is_up(s->dial) ? FAREWELL_MS : 0);
 }
 
 /* With the connection away its time does not count. */
@@ -174,7 +187,7 @@ on_tick(struct ssm *S, struct ssm_watch *w, void *arg)
 	if (s->drain_ms >= SESSION_DRAIN_MS)
 		say_farewell(s);
 	else
-		after(s, &s->tick, on_tick, TICK_MS);
+		later(s->S, &s->tick, on_tick, s, TICK_MS);
 	return 0;
 }
 
@@ -191,30 +204,15 @@ drain(struct ssm_session *s)
 		channel_end(s->channel, DIAL_OUTAGE_MS + SESSION_DRAIN_MS);
 }
 
-/* TEXT as operators get it; ERROR: with its head. */
-static void
-set_result(struct ssm_session *s, bool failed, const char *text)
-{
-	autofree char *whole = xasprintf("%s%s", failed && *text ? ERROR_HEAD : "", text);
-	size_t len = strlen(whole), keep = OUTPUT_MAX - strlen(CUT);
-
-	free(s->status);
-	free(s->output);
-	s->status = xstrdup(failed ? "Failed" : "Success");
-	if (len <= OUTPUT_MAX)
-		s->output = TAKE(whole);
-	else
-		s->output = xasprintf("%.*s" CUT, (int)text_utf8_floor(whole, len, keep), whole);
-}
-
 static void
 finish(struct ssm_session *s, bool failed, const char *text)
 {
 	if (s->stage >= SESSION_DRAINS)
 		return;
-	set_result(s, failed, text);
+	s->failed = failed;
+	s->text = xasprintf("%s%s", failed && *text ? ERROR_HEAD : "", text);
 	s->stage = SESSION_DRAINS;
-	after(s, &s->tick, on_tick, TICK_MS);
+	later(s->S, &s->tick, on_tick, s, TICK_MS);
 	drain(s);
 }
 
@@ -243,8 +241,48 @@ on_cancel(struct ssm *S, struct ssm_watch *w, int32_t fd, uint32_t events, void 
 	(void)fd;
 	(void)events;
 	s->cancel = NULL;
+	s->cancelled = true;
 	close_type(s, SESSION_CANCELLED);
+	if (s->ending && s->dial)
+		record_end(s->record, true);
 	return -ECANCELED;
+}
+
+/* ------------------------------------------------------------------ the log */
+
+static void
+on_lost(void *arg)
+{
+	close_type(arg, SESSION_LOST);
+}
+
+static int32_t
+on_lost_due(struct ssm *S, struct ssm_watch *w, void *arg)
+{
+	struct ssm_session *s = arg;
+
+	(void)S;
+	(void)w;
+	s->lost = NULL;
+	on_lost(s);
+	return 0;
+}
+
+static void
+on_logged(void *arg)
+{
+	leave(arg);
+}
+
+/* Before it goes out. False: it must not, and the session ends. */
+static bool
+record(struct ssm_session *s, const void *data, size_t len)
+{
+	if (record_output(s->record, data, len) == 0)
+		return true;
+	if (!s->lost)
+		later(s->S, &s->lost, on_lost_due, s, 0);
+	return false;
 }
 
 /* ----------------------------------------------------------------- output */
@@ -291,13 +329,16 @@ sent(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const void *da
 	for (size_t i = 0; i < NELEMS(s->held); i++) {
 		if (s->held[i].payload_type != payload_type)
 			continue;
+		if (!record(s, data, len))
+			return ssm_fail(S, -EIO, "the session is not logged");
 		(void)sbuf_add(&s->held[i].bytes, data, len);
 		(void)push(s, false);
 		return 0;
 	}
-	s->full = !push(s, true) ||
-		channel_send(s->channel, payload_type, data, len) == -EAGAIN;
+	s->full = !push(s, true) || channel_send(s->channel, payload_type, data, len) == -EAGAIN;
 	s->owed = s->owed || s->full;
+	if (!s->full)
+		(void)record(s, data, len);
 	return s->full ? -EAGAIN : 0;
 }
 
@@ -350,9 +391,9 @@ on_timer(void *arg, enum channel_timer which, int64_t after_ms)
 	struct ssm_session *s = arg;
 
 	if (after_ms < 0)
-		end_watch(s, &s->timers[which]);
+		later_never(s->S, &s->timers[which]);
 	else
-		after(s, &s->timers[which], fns[which], after_ms);
+		later(s->S, &s->timers[which], fns[which], s, after_ms);
 }
 
 /* The type failed without a word. */
@@ -362,9 +403,27 @@ open_type(struct ssm_session *s)
 	int32_t r;
 
 	s->stage = SESSION_RUNS;
+	s->begun = true;
+	record_begins(s->record);
 	r = s->type->open(s->type_S, s);
 	if (r < 0)
 		finish(s, true, strerror(-r));
+}
+
+/* Once the channel and the log are. */
+static void
+begin(void *arg)
+{
+	struct ssm_session *s = arg;
+
+	if (s->stage != SESSION_BEGINS || !s->ready || record_state(s->record) == LOGS_CHECKING)
+		return;
+	if (record_state(s->record) == LOGS_READY) {
+		open_type(s);
+		return;
+	}
+	finish(s, false, "");
+	s->failed = true; /* why, the record says */
 }
 
 static void
@@ -376,10 +435,11 @@ on_ready(void *arg, int result, const char *text)
 				  json_string(channel_client_version(s->channel)));
 	if (s->stage != SESSION_BEGINS)
 		return;
+	s->ready = result >= 0;
 	if (result < 0)
 		finish(s, true, text);
 	else
-		open_type(s);
+		begin(s);
 }
 
 static int32_t
@@ -401,11 +461,16 @@ give(struct ssm_session *s, uint32_t payload_type, struct span payload, struct e
 	uint32_t cols, rows;
 	int r;
 
-	if (payload_type != PAYLOAD_SIZE)
-		return s->type->input(s->type_S, s, payload_type, payload.p, payload.len);
+	if (payload_type != PAYLOAD_SIZE) {
+		r = s->type->input(s->type_S, s, payload_type, payload.p, payload.len);
+		if (r >= 0)
+			record_input(s->record, payload.len);
+		return r;
+	}
 	r = message_read_size(payload, &cols, &rows, e);
 	if (r < 0 || !s->type->resize)
 		return 0;
+	record_resize(s->record, cols, rows);
 	(void)s->type->resize(s->type_S, s, cols, rows);
 	return 0;
 }
@@ -423,7 +488,7 @@ on_input(void *arg, uint32_t payload_type, struct span payload, struct err *e)
 	else
 		r = s->stage == SESSION_RUNS && !s->closed ? give(s, payload_type, payload, e) : 0;
 	if (r == -EAGAIN)
-		after(s, &s->retry, on_retry, INPUT_RETRY_MS);
+		later(s->S, &s->retry, on_retry, s, INPUT_RETRY_MS);
 	else if (r < 0)
 		ssm_log(s->S, SSM_DEBUG, "a message of type %u is not taken: %s", payload_type,
 			strerror(-r));
@@ -511,8 +576,8 @@ on_decrypt(void *arg, const char *cipher_text, const char *challenge)
 		channel_key(s->channel, -EPIPE, "KMS cannot be asked", NULL, 0);
 }
 
-static const struct channel_ops channel_ops = { on_send,     on_timer,		on_decrypt,
-						on_ready,    on_input,		on_writable,
+static const struct channel_ops channel_ops = { on_send,	   on_timer,	    on_decrypt,
+						on_ready,	   on_input,	    on_writable,
 						on_channel_closed, on_channel_ended };
 
 /* -------------------------------------------------------------- the socket */
@@ -611,7 +676,8 @@ find_type(struct ssm *S, struct ssm_session *s, const char *type)
 		return 0;
 	return ssm_fail(S, r < 0 ? r : -ENOSYS,
 			"Plugin with name %s is not supported by this version of ssm agent, please "
-			"update to latest version. Step name: %s", type, type);
+			"update to latest version. Step name: %s",
+			type, type);
 }
 
 /* Without a channel nobody sees it: what is refused here is the job's error, and its notice. */
@@ -631,6 +697,8 @@ read_start(struct ssm *S, struct ssm_session *s)
 		return ssm_fail(S, r, "inputs: %s", err_text(&e));
 	return find_type(S, s, json_str(s->document, "sessionType", ""));
 }
+
+static const struct logs_ops log_ops = { begin, on_lost, on_logged };
 
 static int32_t
 handle(struct ssm *S, struct ssm_message *m)
@@ -660,6 +728,7 @@ handle(struct ssm *S, struct ssm_message *m)
 	type = json_str(s->document, "sessionType", "");
 	id = json_str(s->document, "SessionId", "");
 	prepare_handshake(s, type);
+	s->record = record_new(S, s->document, &s->inputs, &log_ops, s);
 	s->channel = channel_new(id, wants_handshake(type, &s->inputs) ? &s->handshake : NULL,
 				 &channel_ops, s);
 	s->dial = dial_new(S, id, &dial_ops, s);
@@ -677,6 +746,18 @@ const struct ssm_topic_ops session_ops = { sizeof(session_ops), 0, handle };
 const struct ssm_topic_ops session_end_ops = { sizeof(session_end_ops), 0, handle_end };
 
 void
+session_runs_as(struct ssm_session *s, const char *user)
+{
+	record_runs_as(s->record, user);
+}
+
+void
+session_exited(struct ssm_session *s, int32_t code)
+{
+	record_exited(s->record, code);
+}
+
+void
 session_fini(struct ssm *S)
 {
 	struct ssm_session *s = &the;
@@ -684,11 +765,11 @@ session_fini(struct ssm *S)
 	(void)S;
 	s->dial = dial_free(s->dial);
 	s->channel = channel_free(s->channel);
+	s->record = record_free(s->record);
 	session_inputs_done(&s->inputs);
 	for (size_t i = 0; i < NELEMS(s->held); i++)
 		sbuf_wipe(&s->held[i].bytes);
 	s->texts = strv_free(s->texts);
 	json_decref(TAKE(s->document));
-	mem_cleanup_free(&s->status);
-	mem_cleanup_free(&s->output);
+	mem_cleanup_free(&s->text);
 }

@@ -18,6 +18,10 @@ enum session_reason {
 	SESSION_LOST,	   /* the channel is gone for good */
 };
 
+/* What the types of this plugin tell for its record: as whom the program runs, how it ended. */
+void session_runs_as(struct ssm_session *s, const char *user);
+void session_exited(struct ssm_session *s, int32_t code);
+
 extern const struct ssm_topic_ops session_ops, session_end_ops;
 
 void session_fini(struct ssm *S); /* of the plugin */

@@ -6,6 +6,7 @@
 #include "plugins/sessionManager/command.h"
 #include "plugins/sessionManager/control.h"
 #include "plugins/sessionManager/port.h"
+#include "plugins/sessionManager/record.h"
 #include "plugins/sessionManager/session.h"
 #include "plugins/sessionManager/shell.h"
 
@@ -30,9 +31,7 @@ SSM_PLUGIN(sessionManager) = {
 	"Apache-2.0",
 	"The control channel of ssmmessages: sessions, and a second way for commands",
 	SSM_TABLE(features),
-	0,
-	0,
-	NULL,
+	SSM_TABLE(record_options),
 	0,
 	NULL,
 	session_fini,

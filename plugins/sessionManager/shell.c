@@ -20,9 +20,8 @@
 #include "plugins/sessionManager/inputs.h"
 #include "plugins/sessionManager/messages.h"
 #include "plugins/sessionManager/runas.h"
+#include "plugins/sessionManager/session.h"
 
-#define COLS 80 /* until the client says its size */
-#define ROWS 24
 #define KILL_MS 2000 /* from HUP to KILL */
 
 static struct {
@@ -45,8 +44,9 @@ stop_killer(struct ssm *S)
 static void
 on_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
 {
-	(void)result;
-	(void)end; /* the exit code of a terminal session is not reported, spec 02 §6.7 */
+	/* To the operator the exit code of a terminal session is not told, spec 02 §6.7. */
+	if (result == 0)
+		session_exited(arg, end->how == SSM_END_EXIT ? end->code : -1);
 	shell.child = NULL;
 	stop_killer(S);
 	mem_cleanup_fd(&shell.keys);
@@ -74,8 +74,8 @@ spawn(struct ssm *S, struct ssm_session *s, const struct runas *as, const char *
 				 .stdin_len = typed ? strlen(typed) : 0,
 				 .output_fn = on_output,
 				 .output_arg = s,
-				 .cols = shell.cols ? shell.cols : COLS,
-				 .rows = shell.rows ? shell.rows : ROWS };
+				 .cols = shell.cols ? shell.cols : SHELL_COLS,
+				 .rows = shell.rows ? shell.rows : SHELL_ROWS };
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -113,6 +113,7 @@ spawn_as(struct ssm *S, struct ssm_session *s, const struct runas *as, struct er
 
 	if (r < 0)
 		return r;
+	session_runs_as(s, runas_name(as));
 	r = spawn(S, s, as, shell.with_profile ? in.shell_profile : "");
 	session_inputs_done(&in);
 	return r < 0 ? err_set(e, r, "Failed to start pty: %s", strerror(-r)) : 0;

@@ -6,6 +6,9 @@
 
 #include <ssm_plugin.h>
 
+#define SHELL_COLS 80 /* until the client says its size */
+#define SHELL_ROWS 24
+
 extern const struct ssm_session_ops terminal_ops, interactive_ops;
 
 #endif

@@ -180,7 +180,7 @@ START_TEST(test_writers)
 	sbuf_reset(&b);
 	/* spec 02 §5.6 */
 	{
-		const struct control_task t = { "s", "i-1", "Failed", "why", 1 };
+		const struct control_task t = { "s", "i-1", "Failed", "why", 1, NULL };
 
 		ck_assert_int_eq(control_task_write(&t, &b), 0);
 	}
