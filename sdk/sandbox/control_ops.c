@@ -454,6 +454,15 @@ control_transport(const char *name)
 	return -EINVAL;
 }
 
+static void
+set_run_as(struct sandbox *sb, const char *user)
+{
+	if (!user)
+		return;
+	free(sb->set.run_as);
+	sb->set.run_as = xstrdup(user);
+}
+
 static json_t *
 op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 {
@@ -474,7 +483,9 @@ op_set(struct sandbox *sb, struct client *c, const json_t *r, struct err *e)
 	sb->set.max_pending = bounded(r, "max_pending", sb->set.max_pending, 0, QUEUE_MAX);
 	sb->set.minute_ms = bounded(r, "minute_ms", sb->set.minute_ms, 1, 60000);
 	sb->set.unregistered = json_bool(r, "unregistered", sb->set.unregistered);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "ok", 1, "skew_ms",
+	set_run_as(sb, json_str(r, "run_as", NULL));
+	return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "ok", 1, "run_as",
+			 sb->set.run_as ? sb->set.run_as : "", "skew_ms",
 			 (json_int_t)sb->set.skew_ms, "poll_ms", (json_int_t)sb->set.poll_ms,
 			 "max_messages", (json_int_t)sb->set.max_messages, "max_skew_ms",
 			 (json_int_t)sb->set.max_skew_ms, "max_pending",

@@ -201,6 +201,7 @@ done(struct sandbox *sb)
 	sb->parameters = parameters_free(sb->parameters);
 	sb->tags = tags_free(sb->tags);
 	secret_free(sb->set.ecs_token);
+	free(sb->set.run_as);
 	sb->ev = events_free(sb->ev);
 }
 

@@ -61,6 +61,7 @@ struct settings {
 	int64_t imds_token_status; /* answer to a token request; 0: serve it */
 	bool imds_no_role;
 	char *ecs_token; /* wanted in Authorization; NULL: none */
+	char *run_as;	 /* the tag SSMSessionRunAs of operators; NULL: they have none */
 };
 
 struct sandbox {

@@ -257,10 +257,11 @@ forget_old(struct map *sessions)
 static void
 tell_node(const struct session *s, const json_t *content, const json_t *parameters)
 {
+	const char *run_as = s->sb->set.run_as;
 	autojson json_t *inner =
 		json_pack("{s:s, s:s, s:O, s:O, s:s, s:s}", "SessionId", s->id, "DocumentName",
 			  s->document, "DocumentContent", content, "Parameters", parameters,
-			  "RunAsUser", "", "SessionOwner", s->owner);
+			  "RunAsUser", run_as ? run_as : "", "SessionOwner", s->owner);
 	autofree char *text = json_text(inner);
 	autojson json_t *outer = json_pack("{s:i, s:s, s:s, s:s}", "schemaVersion", 1, "taskId",
 					   s->id, "topic", "interactive_shell", "content", text);

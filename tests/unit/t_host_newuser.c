@@ -18,6 +18,7 @@
 #include "core/base/mem.h"
 #include "core/base/proc.h"
 #include "core/base/text.h"
+#include "core/host/lookup.h"
 #include "core/host/newuser.h"
 #include "core/host/sudoers.h"
 #include "tests/unit/suite.h"
@@ -337,7 +338,7 @@ static pid_t
 start_making(void)
 {
 	char *const argv[] = { (char *)"t_host_newuser", (char *)"--make", name, NULL };
-	const struct proc_spec spec = { .path = "/proc/self/exe", .argv = argv };
+	const struct proc_spec spec = { .path = lookup_program(), .argv = argv };
 	pid_t pid = proc_spawn(&spec, &e);
 
 	ck_assert_msg(pid > 0, "%s", err_text(&e));
@@ -437,18 +438,30 @@ name_service(const char *who)
 	return r;
 }
 
+static int
+make_here(const char *who)
+{
+	int r;
+
+	take_settings(who + 2);
+	r = newuser_make(settings, &notes, &e);
+	json_decref(settings);
+	sbuf_done(&notes);
+	return 10 + r;
+}
+
 int
 main(int argc, char **argv)
 {
-	Suite *s = suite_create("host_newuser");
-	TCase *tc = tcase_create("host_newuser");
+	Suite *s;
+	TCase *tc;
 
 	if (argc == 3 && strcmp(argv[1], "--user") == 0)
 		return name_service(argv[2]);
-	if (argc == 3 && strcmp(argv[1], "--make") == 0) {
-		take_settings(argv[2] + 2);
-		return 10 + newuser_make(settings, &notes, &e);
-	}
+	if (argc == 3 && strcmp(argv[1], "--make") == 0)
+		return make_here(argv[2]);
+	s = suite_create("host_newuser");
+	tc = tcase_create("host_newuser");
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, t_made_once);
