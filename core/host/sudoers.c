@@ -75,7 +75,7 @@ write_new(const struct place *p, const char *user, struct err *e)
 {
 	autofree char *text = xasprintf("# User rules for %s\n%s ALL=(ALL) NOPASSWD:ALL\n", user,
 					user);
-	mode_t old = umask(0777 & ~MODE);
+	mode_t old = umask(0);
 	autoclose int fd = -1;
 	int r;
 
