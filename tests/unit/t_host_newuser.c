@@ -83,6 +83,16 @@ put_recorder(const char *before, const char *after)
 	put("add", text, 0700);
 }
 
+/* Called with -cf and the file. */
+static void
+put_check(const char *script)
+{
+	autofree char *path = path_of("check"), *text = xasprintf("#!/bin/sh\n%s\n", script);
+
+	put("check", text, 0700);
+	json_object_set_new(settings, "check", json_pack("[s,s]", path, "-cf"));
+}
+
 /* For who is u-XXXXXX. */
 static void
 take_settings(const char *suffix)
@@ -198,11 +208,26 @@ START_TEST(t_file_that_is_there)
 	struct stat st;
 
 	put("sudoers.d/ssm-agent-users", "# mine\n", 0644);
+	put_check("touch \"$0.asked\"");
 	ck_assert_int_eq(newuser_make(settings, &notes, &e), 1);
+	ck_assert(!is_there("check.asked"));
 	text = content("sudoers.d/ssm-agent-users");
 	ck_assert_str_eq(text, "# mine\n");
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0644);
+	ck_assert(!is_there("sudoers.d/ssm-agent-users.new"));
+}
+END_TEST
+
+/* It comes when ours is all but in its place. */
+START_TEST(t_file_that_comes_meanwhile)
+{
+	autofree char *text = NULL;
+
+	put_check("echo \"# mine\" >\"${2%.new}\"");
+	ck_assert_int_eq(newuser_make(settings, &notes, &e), 1);
+	text = content("sudoers.d/ssm-agent-users");
+	ck_assert_str_eq(text, "# mine\n");
 	ck_assert(!is_there("sudoers.d/ssm-agent-users.new"));
 }
 END_TEST
@@ -259,8 +284,7 @@ END_TEST
 /* Shown to the checker whole, under a name that sudo passes over, with its final mode. */
 START_TEST(t_check)
 {
-	autofree char *check = path_of("check");
-	autofree char *script = xasprintf("#!/bin/sh\nstat -c '%%a %%n' \"$2\" >%s/seen\n"
+	autofree char *script = xasprintf("stat -c '%%a %%n' \"$2\" >%s/seen\n"
 					  "cat \"$2\" >>%s/seen\n[ -e \"${2%%.new}\" ] && exit 1\n"
 					  "[ ! -e %s/bad ] || { echo bad rule; exit 1; }\n",
 					  folder, folder, folder);
@@ -269,9 +293,8 @@ START_TEST(t_check)
 					  folder, name, name);
 	autofree char *seen = NULL;
 
-	put("check", script, 0700);
+	put_check(script);
 	put("bad", "", 0600);
-	json_object_set_new(settings, "check", json_pack("[s,s]", check, "-cf"));
 	ck_assert_int_eq(newuser_make(settings, &notes, &e), 1);
 	expect_note("does not like the file: bad rule");
 	expect_no_rule();
@@ -467,6 +490,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, t_made_once);
 	tcase_add_test(tc, t_who_is_there_is_left_alone);
 	tcase_add_test(tc, t_file_that_is_there);
+	tcase_add_test(tc, t_file_that_comes_meanwhile);
 	tcase_add_test(tc, t_link_that_is_there);
 	tcase_add_test(tc, t_no_sudoers);
 	tcase_add_test(tc, t_sudo_is_not_wanted);
