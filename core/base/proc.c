@@ -103,6 +103,11 @@ add_leak(struct plan *p, int fd)
 
 	if (flags < 0 || (flags & FD_CLOEXEC))
 		return;
+	/* Older than the limit that we have now: posix_spawn() does not take such a number. */
+	if (fd >= sysconf(_SC_OPEN_MAX)) {
+		(void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+		return;
+	}
 	p->leaks = xrealloc(p->leaks, p->leak_count + 1, sizeof(*p->leaks));
 	p->leaks[p->leak_count++] = fd;
 }

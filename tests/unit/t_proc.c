@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -252,6 +253,25 @@ START_TEST(test_nothing_leaks)
 	ck_assert_int_ge(high, 200);
 	out = output_of(s, "readlink /proc/self/fd/0 /proc/self/fd/2; exec ls /proc/self/fd");
 	ck_assert_str_eq(out, "/dev/null\n/dev/null\n0\n1\n2\n3\n");
+	close(leak);
+	close(high);
+}
+END_TEST
+
+/* Opened when more was allowed. */
+START_TEST(test_above_the_limit)
+{
+	const struct rlimit few = { 64, 64 };
+	struct proc_spec s = { 0 };
+	autofree char *out = NULL;
+	int leak = open("/dev/zero", O_RDONLY);
+	int high = fcntl(leak, F_DUPFD, 200);
+
+	force_fork(&s, _i);
+	ck_assert_int_ge(high, 200);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	out = output_of(s, "exec ls /proc/self/fd");
+	ck_assert_str_eq(out, "0\n1\n2\n3\n");
 	close(leak);
 	close(high);
 }
@@ -566,6 +586,7 @@ add_spawn_tests(TCase *t)
 	tcase_add_loop_test(t, test_descriptors_cross, 0, 2);
 	tcase_add_loop_test(t, test_descriptors_share, 0, 2);
 	tcase_add_loop_test(t, test_nothing_leaks, 0, 2);
+	tcase_add_loop_test(t, test_above_the_limit, 0, 2);
 	tcase_add_test(t, test_fork_failures);
 	tcase_add_test(t, test_cgroup_gets_a_zero);
 	tcase_add_test(t, test_terminal);
