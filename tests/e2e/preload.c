@@ -607,6 +607,13 @@ WRAP(long, wrap_syscall, syscall, (long number, ...))
 	return code ? refuse(code) : real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+/* As on a machine where others hold all there are: nothing here may need one. */
+WRAP(int, wrap_inotify, inotify_init1, (int flags))
+{
+	REAL(int, inotify_init1, (int));
+	return setting() ? refuse(EMFILE) : real(flags);
+}
+
 /* -------------------------------------------------------------- processes */
 
 WRAP(int, wrap_spawn, posix_spawn,
