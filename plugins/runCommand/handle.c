@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
+#include "plugins/runCommand/audit.h"
 #include "plugins/runCommand/doc.h"
 #include "plugins/runCommand/given.h"
 #include "plugins/runCommand/interp.h"
@@ -18,12 +19,18 @@
 
 /* The one reply to a document that cannot run. */
 static int32_t
-refuse(struct ssm *S, struct ssm_message *msg, const char *trace)
+refuse(struct ssm *S, struct ssm_message *msg, const json_t *message, const char *trace)
 {
+	const json_t *payload = json_object_get(message, "Payload");
+	autofree char *id = doc_command_id(json_str(message, "MessageId", ""));
+	const struct audit a = { .id = id ? id : "",
+				 .document = json_str(payload, "DocumentName", ""),
+				 .status = STATUS_FAILED };
 	struct reply_agent agent = interp_agent(S);
 	size_t len;
 	autofree char *text = reply_refused(&agent, clock_wall_ms(), trace, &len);
 
+	audit_command(S, &a);
 	return S->api->msg_reply(S, msg, text, len, 1);
 }
 
@@ -53,7 +60,7 @@ run_document(struct ssm *S, struct ssm_message *msg, const json_t *message, bool
 	if (!d && !trace)
 		return ssm_fail(S, -ECANCELED, "the command was cancelled before its first step");
 	if (!d)
-		return refuse(S, msg, trace);
+		return refuse(S, msg, message, trace);
 	r = interp_run(S, msg, d, id ? id : d->command_id, destination);
 	(void)doc_free(d);
 	return r;

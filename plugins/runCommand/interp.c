@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/strv.h"
+#include "plugins/runCommand/audit.h"
 #include "plugins/runCommand/decide.h"
 #include "plugins/runCommand/progress.h"
 #include "plugins/runCommand/step.h"
@@ -312,6 +313,19 @@ load_progress(struct interp *in)
 	return r;
 }
 
+static void
+audit(const struct interp *in)
+{
+	const struct audit a = { .id = in->context.command_id,
+				 .document = in->doc->name,
+				 .status = reply_document_status(in->results, in->count),
+				 .results = in->results,
+				 .count = in->count,
+				 .bytes = in->context.bytes };
+
+	audit_command(in->S, &a);
+}
+
 static int32_t
 visit_all(struct interp *in)
 {
@@ -326,6 +340,8 @@ visit_all(struct interp *in)
 			in->next++;
 	}
 	r = send_last(in);
+	if (!in->reboot)
+		audit(in);
 	if (r >= 0 && in->reboot)
 		r = save_progress(in, last);
 	return r < 0 ? r : in->reboot;
@@ -340,7 +356,11 @@ interp_run(struct ssm *S, struct ssm_message *msg, const struct doc *d, const ch
 	struct err e = { 0, "" };
 	int32_t r;
 
-	in.context = (struct step_context){ S, msg, NULL, command_id, destination, d->environment };
+	in.context = (struct step_context){ .S = S,
+					    .msg = msg,
+					    .command_id = command_id,
+					    .destination = destination,
+					    .environment = d->environment };
 	in.context.output = output_new(folder, &e);
 	if (!in.context.output)
 		return ssm_fail(S, e.code, "%s", e.text);

@@ -208,6 +208,7 @@ run_with_files(struct step_context *c, const struct doc_step *s, size_t set, con
 	run_action(c, s, inputs, &pair, one);
 	if (output_finish(c->output, &pair, output_ceiling(c->S), &out, &err, &e) < 0)
 		disk_error(one, &e);
+	c->bytes += out.total + err.total;
 	join_text(&x->out, &out);
 	join_text(&x->err, &err);
 	sbuf_done(&out.head);

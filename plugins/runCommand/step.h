@@ -4,6 +4,7 @@
 #define SSM_RUNCOMMAND_STEP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "ssm_plugin.h"
 
@@ -17,6 +18,7 @@ struct step_context {
 	struct output *output;
 	const char *command_id, *destination;
 	const json_t *environment; /* of scripts: variable -> text */
+	uint64_t bytes;		   /* that the steps wrote */
 };
 
 /* Run the step and fill in status, code and texts of RET. 0, or SSM_REBOOT or SSM_REBOOT_AGAIN when

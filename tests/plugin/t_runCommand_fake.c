@@ -77,6 +77,8 @@ fake_vlog(struct ssm *S, int32_t level, const char *fmt, va_list ap)
 
 	(void)S;
 	ck_assert_msg(level > SSM_ERR, "%s", text);
+	if (level == SSM_INFO)
+		(void)json_array_append_new(fake->lines, json_string(text));
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -393,6 +395,7 @@ fake_init(struct fake *f)
 		.state_put = fake_state_put,
 	};
 	f->replies = json_array();
+	f->lines = json_array();
 	f->state = json_object();
 	f->calls = json_array();
 	ck_assert_ptr_nonnull(mkdtemp(f->folder));
@@ -407,6 +410,7 @@ fake_done(struct fake *f)
 	json_decref(f->spawns);
 	json_decref(f->runs);
 	json_decref(f->replies);
+	json_decref(f->lines);
 	json_decref(f->state);
 	json_decref(f->store);
 	json_decref(f->calls);

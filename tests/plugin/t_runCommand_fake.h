@@ -28,6 +28,7 @@ struct fake {
 	json_t *store;
 	json_t *calls;	 /* names of each call */
 	json_t *replies; /* [{"text", "final"}] */
+	json_t *lines;	 /* what was logged at info */
 	json_t *state;	 /* of state_put() */
 	int state_fails; /* errno of state_put(), or 0 */
 	char *error;	 /* last verror() */

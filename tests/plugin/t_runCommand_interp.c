@@ -331,6 +331,35 @@ told(const struct fake *f, size_t i, const char *name, const char *key)
 				"missing"));
 }
 
+/* ------------------------------------------------------------------ audit */
+
+/* DESIGN 11: parameters, script text and output never appear. */
+static void
+audit_is(const char *steps, const char *wanted)
+{
+	autofree char *line = xasprintf("audit: command '" FAKE_COMMAND "', document 'doc', run as "
+					"uid %u: %s", (unsigned)geteuid(), wanted);
+	struct fake f;
+
+	fake_init(&f);
+	fake_stop_clock();
+	set_document(&f, steps);
+	ck_assert_int_eq(handle_command(&f.S, NULL), 0);
+	ck_assert_uint_eq(json_array_size(f.lines), 1);
+	ck_assert_str_eq(json_string_value(json_array_get(f.lines, 0)), line);
+	fake_done(&f);
+}
+
+START_TEST(test_audit)
+{
+	audit_is(STEP("one", "echo canary") "," STEP("two", "echo canary >&2; exit 3"),
+		 "Failed, exit 3, from " NOW " to " NOW ", 2 step(s), 51 bytes out");
+	audit_is(STEP("one", "exit 0"),
+		 "Success, exit 0, from " NOW " to " NOW ", 1 step(s), 0 bytes out");
+	audit_is("\"no step\"", "Failed, exit 0, from " NOW " to " NOW ", 0 step(s), 0 bytes out");
+}
+END_TEST
+
 /* spec/03 10.4, and section 5 but for what it calls wrong: earlier steps count. */
 START_TEST(test_reboot_again)
 {
@@ -494,6 +523,7 @@ main(void)
 	TCase *vectors = tcase_create("vectors");
 
 	tcase_set_timeout(vectors, 120);
+	tcase_add_test(vectors, test_audit);
 	tcase_add_test(vectors, test_reboot_again);
 	tcase_add_test(vectors, test_reboot_for_ever);
 	tcase_add_test(vectors, test_reboot_next);
