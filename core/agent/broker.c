@@ -96,7 +96,7 @@ broker_client_free(struct broker_client *c)
 {
 	if (!c)
 		return NULL;
-	list_each (it, tmp, &c->requests)
+	list_each(it, tmp, &c->requests)
 		request_free(list_entry(it, struct request, link));
 	free(c->plugin);
 	free(c);
@@ -341,33 +341,21 @@ request_new(struct broker_client *c, struct ipc_message *m)
 }
 
 static int
-start_call(struct request *r, const void *body, size_t len, struct err *e)
+start_call_or_sign(struct request *r, bool sign, const void *body, size_t len, struct err *e)
 {
 	autostrv char **headers = headers_of(r->message);
 	struct aws_request q = aws_request_of(r->message, headers);
+	struct aws *aws = r->client->broker->aws;
 	int res = check_call(r, e);
 
 	if (res < 0)
 		return res;
 	q.body = body;
 	q.body_len = len;
-	r->call = aws_start(r->client->broker->aws, &q, on_call, r, e);
-	return r->call ? 0 : -EINVAL;
-}
-
-static int
-start_sign(struct request *r, const void *body, size_t len, struct err *e)
-{
-	autostrv char **headers = headers_of(r->message);
-	struct aws_request q = aws_request_of(r->message, headers);
-	int res = check_call(r, e);
-
-	if (res < 0)
-		return res;
-	q.body = body;
-	q.body_len = len;
-	r->call = aws_sign(r->client->broker->aws, &q, json_int(r->message, "valid_ms", 0), on_sign,
-			   r, e);
+	if (sign)
+		r->call = aws_sign(aws, &q, json_int(r->message, "valid_ms", 0), on_sign, r, e);
+	else
+		r->call = aws_start(aws, &q, on_call, r, e);
 	return r->call ? 0 : -EINVAL;
 }
 
@@ -380,7 +368,7 @@ on_transfer(void *arg, const json_t *result)
 {
 	struct request *r = arg;
 	const char *region = json_str(result, "region", NULL);
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	json_t *m;
 
 	r->transfer = NULL;
@@ -425,7 +413,7 @@ static void
 on_transfer_signed(void *arg, const struct aws_reply *a)
 {
 	struct request *r = arg;
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 
 	r->call = NULL;
 	if (a->result < 0)
@@ -497,7 +485,7 @@ start_transfer(struct request *r, struct err *e)
 int
 broker_handle(struct broker_client *c, const char *type, struct ipc_message *m)
 {
-	struct err e = {0, ""};
+	struct err e = { 0, "" };
 	struct request *r;
 	int64_t id = json_int(m->json, "id", 0);
 	int res;
@@ -509,9 +497,9 @@ broker_handle(struct broker_client *c, const char *type, struct ipc_message *m)
 	}
 	r = request_new(c, m);
 	if (strcmp(type, "call") == 0)
-		res = start_call(r, m->body, m->body_len, &e);
+		res = start_call_or_sign(r, false, m->body, m->body_len, &e);
 	else if (strcmp(type, "sign") == 0)
-		res = start_sign(r, m->body, m->body_len, &e);
+		res = start_call_or_sign(r, true, m->body, m->body_len, &e);
 	else
 		res = start_transfer(r, &e);
 	if (res == 0)
@@ -525,7 +513,7 @@ broker_handle(struct broker_client *c, const char *type, struct ipc_message *m)
 void
 broker_client_cancel(struct broker_client *c)
 {
-	list_each (it, tmp, &c->requests) {
+	list_each(it, tmp, &c->requests) {
 		struct request *r = list_entry(it, struct request, link);
 
 		aws_cancel(r->call);

@@ -53,7 +53,7 @@ conf_put_text(struct conf *c, const char *file, const char *text, size_t len, st
 }
 
 int
-conf_read_file(struct conf *c, const char *path, struct err *e)
+conf_read_layer(struct conf *c, const char *path, conf_put_fn *put, struct err *e)
 {
 	autofree char *text = NULL;
 	size_t len = 0;
@@ -61,9 +61,13 @@ conf_read_file(struct conf *c, const char *path, struct err *e)
 
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0)
-		return r;
-	return conf_put_text(c, path, text, len, e);
+	return r < 0 ? r : put(c, path, text, len, e);
+}
+
+int
+conf_read_file(struct conf *c, const char *path, struct err *e)
+{
+	return conf_read_layer(c, path, conf_put_text, e);
 }
 
 static int

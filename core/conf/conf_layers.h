@@ -15,13 +15,15 @@ void conf_warn(struct conf *c, const char *fmt, ...) __attribute__((format(print
 /* A tree of the built-in values alone. */
 struct conf *conf_new(conf_warn_fn *warn, void *arg);
 /* The text of a *.conf file, and of the reference agent's file; FILE is the name shown. */
-int conf_put_text(struct conf *c, const char *file, const char *text, size_t len, struct err *e);
-int conf_put_legacy(struct conf *c, const char *file, const char *text, size_t len, struct err *e);
+typedef int conf_put_fn(struct conf *c, const char *file, const char *text, size_t len,
+			struct err *e);
+conf_put_fn conf_put_text, conf_put_legacy;
 
 /* conf_file.c: a file of root's or ours that nobody else may write, at most 1 MiB (-ENOENT without
- * a text when missing; caller frees); one *.conf file; the snippet folders, /etc hiding /usr/lib by
- * name. */
+ * a text when missing; caller frees); such a file as a layer, none when missing; one *.conf file;
+ * the snippet folders, /etc hiding /usr/lib by name. */
 int conf_read_trusted(const char *path, char **ret, size_t *ret_len, struct err *e);
+int conf_read_layer(struct conf *c, const char *path, conf_put_fn *put, struct err *e);
 int conf_read_file(struct conf *c, const char *path, struct err *e);
 int conf_read_folders(struct conf *c, const char *const *folders, size_t count, size_t single_at,
 		      const char *single, struct err *e);

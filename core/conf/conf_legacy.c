@@ -132,13 +132,5 @@ conf_put_legacy(struct conf *c, const char *file, const char *text, size_t len, 
 int
 conf_read_legacy(struct conf *c, const char *path, struct err *e)
 {
-	autofree char *text = NULL;
-	size_t len = 0;
-	int r = conf_read_trusted(path, &text, &len, e);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	return conf_put_legacy(c, path, text, len, e);
+	return conf_read_layer(c, path, conf_put_legacy, e);
 }

@@ -114,27 +114,20 @@ dispatch_check_signature(struct exchange *ex)
 	return false;
 }
 
-/* Headers that the service's clients send; any other x-amz- header is a mistake of the sender. */
+/* Headers that the service's clients send. */
 static bool
 check_headers(struct exchange *ex)
 {
-	static const char *const known[] = { "x-amz-date", "x-amz-security-token", "x-amz-target",
-					     "x-amz-content-sha256", "x-amz-user-agent" };
+	static const char *const known[] = { "x-amz-date",	 "x-amz-security-token",
+					     "x-amz-target",	 "x-amz-content-sha256",
+					     "x-amz-user-agent", NULL };
 	const char *type = exchange_header(ex, "content-type");
+	const char *stray = exchange_stray_header(ex, known);
 
-	for (size_t i = 0; i < ex->header_count; i++) {
-		const char *name = ex->headers[i].name;
-		bool found = !text_starts(name, "x-amz-");
-
-		for (size_t k = 0; !found && k < NELEMS(known); k++)
-			found = strcmp(name, known[k]) == 0;
-		if (!found ||
-		    (text_starts(name, "x-amz-") && exchange_header_count(ex, name) != 1)) {
-			exchange_refuse(ex, 400, "ValidationException",
-					"header '%s' is unknown here or occurs more than once",
-					name);
-			return false;
-		}
+	if (stray) {
+		exchange_refuse(ex, 400, "ValidationException",
+				"header '%s' is unknown here or occurs more than once", stray);
+		return false;
 	}
 	if (!type || strcmp(type, CONTENT_TYPE) != 0 ||
 	    exchange_header_count(ex, "content-type") != 1) {
@@ -158,12 +151,10 @@ find_in(const struct operation *table, const char *name)
 static const struct operation *
 find_operation(const struct exchange *ex)
 {
-	static const struct operation *const ssm[] = { ssm_node_operations,
-						       ssm_operator_operations,
-						       ssm_document_operations,
-						       ssm_parameter_operations,
-						       ssm_session_operations,
-						       ssm_tag_operations };
+	static const struct operation *const ssm[] = {
+		ssm_node_operations,	  ssm_operator_operations, ssm_document_operations,
+		ssm_parameter_operations, ssm_session_operations,  ssm_tag_operations
+	};
 	const struct operation *op = NULL;
 
 	if (strcmp(ex->service, "ec2messages") == 0)

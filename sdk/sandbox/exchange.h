@@ -90,6 +90,9 @@ struct exchange {
 const char *exchange_header(const struct exchange *ex, const char *name);
 /* How often it occurs. */
 int exchange_header_count(const struct exchange *ex, const char *name);
+/* The first x-amz- header that is none of KNOWN (NULL at its end), or that occurs twice: a mistake
+ * of the sender. NULL: there is none. */
+const char *exchange_stray_header(const struct exchange *ex, const char *const *known);
 
 /* Answer with bytes that are copied; at once or, when parked, by waking the connection. */
 void exchange_answer(struct exchange *ex, unsigned status, const char *type, const void *data,

@@ -333,20 +333,14 @@ check_headers(struct exchange *ex)
 					     "x-amz-content-sha256",
 					     "x-amz-acl",
 					     "x-amz-server-side-encryption",
-					     "x-amz-server-side-encryption-aws-kms-key-id" };
+					     "x-amz-server-side-encryption-aws-kms-key-id",
+					     NULL };
 	const char *hash = exchange_header(ex, "x-amz-content-sha256");
+	const char *stray = exchange_stray_header(ex, known);
 
-	for (size_t i = 0; i < ex->header_count; i++) {
-		const char *name = ex->headers[i].name;
-		bool found = !text_starts(name, "x-amz-");
-
-		for (size_t k = 0; !found && k < NELEMS(known); k++)
-			found = strcmp(name, known[k]) == 0;
-		if (!found ||
-		    (text_starts(name, "x-amz-") && exchange_header_count(ex, name) != 1)) {
-			exchange_refuse(ex, 400, "InvalidArgument", "the header '%s'", name);
-			return false;
-		}
+	if (stray) {
+		exchange_refuse(ex, 400, "InvalidArgument", "the header '%s'", stray);
+		return false;
 	}
 	if (hash)
 		return true;

@@ -148,6 +148,20 @@ exchange_header_count(const struct exchange *ex, const char *name)
 	return n;
 }
 
+const char *
+exchange_stray_header(const struct exchange *ex, const char *const *known)
+{
+	for (size_t i = 0; i < ex->header_count; i++) {
+		const char *name = ex->headers[i].name;
+
+		if (text_starts(name, "x-amz-") &&
+		    (!strv_has((char **)(uintptr_t)known, name) ||
+		     exchange_header_count(ex, name) != 1))
+			return name;
+	}
+	return NULL;
+}
+
 /* Every way out of the waiting state ends here. */
 static void
 wake(struct exchange *ex)

@@ -165,6 +165,25 @@ agentpeer_done(struct agentpeer *p)
 	p->fd = p->out = p->err = p->listener = -1;
 }
 
+void
+agentpeer_expect_reply(struct agentpeer *p, const char *text, bool final)
+{
+	autojson json_t *m = agentpeer_expect(p, "reply");
+
+	ck_assert_str_eq(json_str(m, "text", ""), text);
+	ck_assert_int_eq(json_bool(m, "final", !final), final);
+	agentpeer_stored(p, m);
+}
+
+void
+agentpeer_expect_end(struct agentpeer *p, int64_t result, const char *error)
+{
+	autojson json_t *m = agentpeer_end(p);
+
+	ck_assert_int_eq(json_int(m, "result", -1000), result);
+	ck_assert_str_eq(json_str(m, "error", "none"), error ? error : "none");
+}
+
 int
 agentpeer_wait(struct agentpeer *p)
 {

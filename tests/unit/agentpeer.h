@@ -5,6 +5,8 @@
 #define TESTS_UNIT_AGENTPEER_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct agentpeer {
@@ -36,6 +38,9 @@ void agentpeer_stored(struct agentpeer *p, const json_t *m);
 void agentpeer_answer(struct agentpeer *p, const json_t *m, json_t *answer);
 /* Take the end, store it, wait for the process: it must exit with 0. The "end" message. */
 json_t *agentpeer_end(struct agentpeer *p);
+/* The next one is this reply, which is stored; this end, ERROR NULL: without one. */
+void agentpeer_expect_reply(struct agentpeer *p, const char *text, bool final);
+void agentpeer_expect_end(struct agentpeer *p, int64_t result, const char *error);
 int agentpeer_wait(struct agentpeer *p); /* status of the process */
 void agentpeer_hang_up(struct agentpeer *p);
 /* Listen at FOLDER/host.sock (before start), take the call of a host that comes back. */

@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/net/http.h"
+#include "tests/unit/credask.h"
 #include "tests/unit/miniserver.h"
 #include "tests/unit/suite.h"
 
@@ -94,48 +95,10 @@ teardown(void)
 	authorization = NULL;
 }
 
-struct answer {
-	unsigned calls;
-	struct creds *set;
-	char *why;
-};
-
-static void
-on_done(void *arg, struct creds *set, const char *why_not)
-{
-	struct answer *a = arg;
-
-	a->calls++;
-	a->set = set;
-	a->why = xstrdup(why_not);
-	event_base_loopbreak(base);
-}
-
-static struct answer
-ask(void)
-{
-	struct timeval limit = { 60, 0 };
-	struct answer a = { 0 };
-
-	if (provider.start(provider.ctx, on_done, &a)) {
-		event_base_loopexit(base, &limit);
-		event_base_dispatch(base);
-	}
-	ck_assert_uint_eq(a.calls, 1);
-	return a;
-}
-
-static void
-answer_done(struct answer *a)
-{
-	creds_unref(a->set);
-	free(a->why);
-}
-
 static void
 expect_good(const char *want_log, const char *want_authorization)
 {
-	struct answer a = ask();
+	struct answer a = ask_provider(base, &provider);
 	autofree char *log = strv_join(mini_log(server), "|");
 
 	ck_assert_msg(a.set != NULL, "%s", a.why);
@@ -152,7 +115,7 @@ expect_good(const char *want_log, const char *want_authorization)
 static void
 expect_bad(const char *part, size_t requests)
 {
-	struct answer a = ask();
+	struct answer a = ask_provider(base, &provider);
 
 	ck_assert_ptr_null(a.set);
 	ck_assert_msg(strstr(a.why, part) != NULL, "%s", a.why);
@@ -394,7 +357,7 @@ START_TEST(test_no_end)
 
 	body = "{\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"s3cret\"}";
 	setenv(RELATIVE, "/r", 1);
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_nonnull(a.set);
 	ck_assert_ptr_null(a.set->token);
 	ck_assert_int_eq(a.set->expires_ms, 0);

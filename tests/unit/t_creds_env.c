@@ -6,32 +6,16 @@
 
 #include "core/aws/creds.h"
 #include "core/base/mem.h"
+#include "tests/unit/credask.h"
 #include "tests/unit/suite.h"
 
 static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY",
 				    "AWS_SECRET_KEY", "AWS_SESSION_TOKEN"};
 
-struct answer {
-	unsigned calls;
-	struct creds *set;
-	char *why;
-};
-
-static void
-on_done(void *arg, struct creds *set, const char *why_not)
-{
-	struct answer *a = arg;
-
-	a->calls++;
-	a->set = set;
-	a->why = xstrdup(why_not);
-}
-
 static struct answer
 ask(const char *const values[NELEMS(names)])
 {
 	struct creds_provider p = creds_env_provider();
-	struct answer a = {0};
 
 	for (size_t i = 0; i < NELEMS(names); i++) {
 		if (values[i])
@@ -39,16 +23,7 @@ ask(const char *const values[NELEMS(names)])
 		else
 			unsetenv(names[i]);
 	}
-	ck_assert_ptr_null(p.start(p.ctx, on_done, &a));
-	ck_assert_uint_eq(a.calls, 1);
-	return a;
-}
-
-static void
-answer_done(struct answer *a)
-{
-	creds_unref(a->set);
-	free(a->why);
+	return ask_provider(NULL, &p);
 }
 
 static const struct {

@@ -13,15 +13,10 @@
 #include "core/aws/creds.h"
 #include "core/base/fs.h"
 #include "core/base/mem.h"
+#include "tests/unit/credask.h"
 #include "tests/unit/suite.h"
 
 static char *dir, *path;
-
-struct answer {
-	unsigned calls;
-	struct creds *set;
-	char *why;
-};
 
 static void
 setup(void)
@@ -53,33 +48,14 @@ write_file(const char *name, const void *text, size_t len)
 	ck_assert_int_eq(fs_write_all(fd, text, len), 0);
 }
 
-static void
-on_done(void *arg, struct creds *set, const char *why_not)
-{
-	struct answer *a = arg;
-
-	a->calls++;
-	a->set = set;
-	a->why = xstrdup(why_not);
-}
-
 static struct answer
 ask(const char *home)
 {
 	struct creds_provider p = creds_file_provider(home);
-	struct answer a = {0};
+	struct answer a = ask_provider(NULL, &p);
 
-	ck_assert_ptr_null(p.start(p.ctx, on_done, &a));
-	ck_assert_uint_eq(a.calls, 1);
 	p.free(p.ctx);
 	return a;
-}
-
-static void
-answer_done(struct answer *a)
-{
-	creds_unref(a->set);
-	free(a->why);
 }
 
 #define GOOD "aws_access_key_id=AK\naws_secret_access_key=SK\n"

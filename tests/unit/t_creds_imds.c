@@ -12,6 +12,7 @@
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/net/http.h"
+#include "tests/unit/credask.h"
 #include "tests/unit/miniserver.h"
 #include "tests/unit/suite.h"
 
@@ -71,46 +72,9 @@ teardown(void)
 	event_base_free(base);
 }
 
-struct answer {
-	unsigned calls;
-	struct creds *set;
-	char *why;
-};
-
-static void
-on_done(void *arg, struct creds *set, const char *why_not)
-{
-	struct answer *a = arg;
-
-	a->calls++;
-	a->set = set;
-	a->why = xstrdup(why_not);
-	event_base_loopbreak(base);
-}
-
-static struct answer
-ask(void)
-{
-	struct timeval limit = { 60, 0 };
-	struct answer a = { 0 };
-
-	ck_assert_ptr_nonnull(provider.start(provider.ctx, on_done, &a));
-	event_base_loopexit(base, &limit);
-	event_base_dispatch(base);
-	ck_assert_uint_eq(a.calls, 1);
-	return a;
-}
-
-static void
-answer_done(struct answer *a)
-{
-	creds_unref(a->set);
-	free(a->why);
-}
-
 START_TEST(test_good)
 {
-	struct answer a = ask();
+	struct answer a = ask_provider(base, &provider);
 	autofree char *log = strv_join(mini_log(server), "|");
 
 	ck_assert_ptr_nonnull(a.set);
@@ -139,7 +103,7 @@ START_TEST(test_role_name)
 	autofree char *want = xasprintf("GET %s", lists[_i].path);
 
 	roles = lists[_i].list;
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_nonnull(a.set);
 	ck_assert_str_eq(mini_log(server)[2], want);
 	answer_done(&a);
@@ -152,7 +116,7 @@ START_TEST(test_loose_members)
 	struct answer a;
 
 	role = "{\"accessKeyID\":\"AK\",\"SECRETACCESSKEY\":\"SK\",\"token\":\"\"}";
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_nonnull(a.set);
 	ck_assert_ptr_null(a.set->token);
 	ck_assert_int_eq(a.set->expires_ms, 0);
@@ -195,7 +159,7 @@ START_TEST(test_rows)
 	role_status = rows[_i].role_status;
 	roles = rows[_i].roles;
 	role = rows[_i].role;
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_null(a.set);
 	ck_assert_msg(strstr(a.why, rows[_i].why) != NULL, "%s", a.why);
 	ck_assert_ptr_null(strstr(a.why, "s3cret"));
@@ -214,7 +178,7 @@ START_TEST(test_huge)
 		role = text;
 	else
 		roles = text;
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_null(a.set);
 	ck_assert_ptr_nonnull(a.why);
 	answer_done(&a);
@@ -228,7 +192,7 @@ START_TEST(test_long_role)
 
 	memset(text, 'x', 1000);
 	roles = text;
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_nonnull(strstr(a.why, "more than 256 bytes"));
 	answer_done(&a);
 }
@@ -243,7 +207,7 @@ START_TEST(test_disabled)
 	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	imds = imds_new(&o);
 	provider = creds_imds_provider(imds);
-	a = ask();
+	a = ask_provider(base, &provider);
 	ck_assert_ptr_null(a.set);
 	ck_assert_str_eq(a.why, "not configured (switched off by AWS_EC2_METADATA_DISABLED)");
 	answer_done(&a);

@@ -49,32 +49,10 @@ start_topic(const char *what, json_t *info)
 }
 
 static void
-expect_reply(const char *text, bool final)
-{
-	autojson json_t *m = agentpeer_expect(&peer, "reply");
-
-	ck_assert_str_eq(json_str(m, "text", ""), text);
-	ck_assert_int_eq(json_bool(m, "final", !final), final);
-	agentpeer_stored(&peer, m);
-}
-
-static void
-expect_end(int64_t result, const char *error)
-{
-	autojson json_t *m = agentpeer_end(&peer);
-
-	ck_assert_int_eq(json_int(m, "result", -1000), result);
-	if (error)
-		ck_assert_str_eq(json_str(m, "error", ""), error);
-	else
-		ck_assert_ptr_null(json_object_get(m, "error"));
-}
-
-static void
 begin(const char *what)
 {
 	start_topic(what, NULL);
-	expect_reply("first", false);
+	agentpeer_expect_reply(&peer, "first", false);
 }
 
 static json_t *
@@ -86,8 +64,8 @@ expect_request(const char *type)
 START_TEST(t_message)
 {
 	begin("message");
-	expect_reply("id=m-1 n=12345678901234567 len=17 missing=1", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "id=m-1 n=12345678901234567 len=17 missing=1", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 	ck_assert_ptr_nonnull(strstr(peer.log, "probe: fini user=1\n"));
 }
 END_TEST
@@ -95,15 +73,16 @@ END_TEST
 START_TEST(t_rows)
 {
 	begin("rows");
-	expect_reply("watch=1 call_start=1 session=1 gather=1 identity=1 state=1", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "watch=1 call_start=1 session=1 gather=1 identity=1 state=1",
+			       true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
 START_TEST(t_failures)
 {
 	start_topic("fail", NULL);
-	expect_end(-EIO, "it is broken");
+	agentpeer_expect_end(&peer, -EIO, "it is broken");
 	agentpeer_done(&peer);
 	agentpeer_start(&peer, "probe", TOPIC, "probe.x", "[1,", NULL);
 	agentpeer_ready_go(&peer);
@@ -116,14 +95,15 @@ START_TEST(t_failures)
 	agentpeer_done(&peer);
 	agentpeer_start(&peer, "probe", 4, "probe.x", "{}", NULL);
 	agentpeer_ready_go(&peer);
-	expect_end(-ENOENT, "the plugin 'probe' does not provide 'probe.x'");
+	agentpeer_expect_end(&peer, -ENOENT, "the plugin 'probe' does not provide 'probe.x'");
 }
 END_TEST
 
 START_TEST(t_init_fails)
 {
 	agentpeer_start(&peer, "initfails", ACTION, "zoo:initfails", "{}", NULL);
-	expect_end(-EIO, "the plugin 'initfails' could not be initialised: no coffee");
+	agentpeer_expect_end(&peer, -EIO,
+			     "the plugin 'initfails' could not be initialised: no coffee");
 }
 END_TEST
 
@@ -135,7 +115,7 @@ START_TEST(t_no_plugin)
 					path);
 
 	agentpeer_start(&peer, "wrongmagic", ACTION, "x", "{}", NULL);
-	expect_end(-EPROTO, want);
+	agentpeer_expect_end(&peer, -EPROTO, want);
 }
 END_TEST
 
@@ -195,14 +175,14 @@ START_TEST(t_call)
 	agentpeer_answer(&peer, m,
 			 json_pack("{s:i,s:i,s:s,s:s,s:{s:s}}", "code", 0, "status", 400, "name",
 				   "Bad", "inline", "{}", "headers", "h", "v"));
-	expect_reply("r=0 status=400 error=Bad body={} headers=h: v\n", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "r=0 status=400 error=Bad body={} headers=h: v\n", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 	agentpeer_done(&peer);
 	begin("call");
 	m = (json_decref(m), expect_request("call"));
 	agentpeer_answer(&peer, m, json_pack("{s:i,s:s}", "code", -EACCES, "error", "no"));
-	expect_reply("r=-13 status=0 error=- body= headers=-", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "r=-13 status=0 error=- body= headers=-", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -218,8 +198,8 @@ START_TEST(t_transfer)
 	ck_assert_int_eq(json_int(m, "max_bytes", 0), 100);
 	ck_assert_int_eq(fs_write_all(peer.fds[0], "moved", 5), 0);
 	agentpeer_answer(&peer, m, json_pack("{s:i,s:i}", "code", 0, "status", 200));
-	expect_reply("r=0 status=200 file=moved", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "r=0 status=200 file=moved", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -247,8 +227,9 @@ START_TEST(t_state)
 	agentpeer_answer(&peer, m, json_pack("{s:i,s:s}", "code", 0, "inline", "stored"));
 	m = (json_decref(m), expect_request("state-get"));
 	agentpeer_answer(&peer, m, json_pack("{s:i,s:s}", "code", -ENOENT, "error", "none"));
-	expect_reply("put=0 large=1 refused=-28 get=0 text=stored len=6 none=1", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "put=0 large=1 refused=-28 get=0 text=stored len=6 none=1",
+			       true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -269,12 +250,14 @@ START_TEST(t_steps)
 	ck_assert_str_eq(json_str(m, "job", ""), "job-1/1");
 	agentpeer_answer(&peer, m,
 			 json_pack("{s:i,s:i,s:s}", "code", 2, "exit_code", -1, "error", "late"));
-	expect_reply("probe:spawn: e=0 result=1 code=3 error=- text=42; "
-		     "probe:noresult: e=0 result=1 code=1 error=the action 'probe:noresult' of the "
-		     "plugin 'probe' returned without a result text=; "
-		     "acme:other: e=0 result=2 code=-1 error=late text=43; ",
-		     true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(
+		&peer,
+		"probe:spawn: e=0 result=1 code=3 error=- text=42; "
+		"probe:noresult: e=0 result=1 code=1 error=the action 'probe:noresult' of the "
+		"plugin 'probe' returned without a result text=; "
+		"acme:other: e=0 result=2 code=-1 error=late text=43; ",
+		true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -287,16 +270,16 @@ START_TEST(t_cancel)
 	agentpeer_send(&peer, json_pack("{s:s,s:i}", "t", "cancel", "grace_ms", 5000));
 	m = expect_request("call");
 	agentpeer_answer(&peer, m, json_pack("{s:i,s:i}", "code", 0, "status", 200));
-	expect_reply("before=0 under way=1 fd=1 after=1 later=0", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "before=0 under way=1 fd=1 after=1 later=0", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
 START_TEST(t_log)
 {
 	begin("log");
-	expect_reply("logged", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "logged", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 	for (int i = 0; i < 5; i++) {
 		autofree char *line = xasprintf("probe: line %d of a thread\n", i);
 
@@ -313,14 +296,14 @@ END_TEST
 START_TEST(t_find)
 {
 	begin("find");
-	expect_reply("own=1 part=1 needed=1", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "own=1 part=1 needed=1", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
 START_TEST(t_breaks_of_protocol)
 {
-	static const char *const bad[] = {"{\"t\":\"go\"}", "{", "{\"t\":\"hello\"}", "[]"};
+	static const char *const bad[] = { "{\"t\":\"go\"}", "{", "{\"t\":\"hello\"}", "[]" };
 
 	for (size_t i = 0; i < NELEMS(bad); i++) {
 		agentpeer_start(&peer, "probe", TOPIC, "probe.x", "{}", NULL);
@@ -423,8 +406,8 @@ START_TEST(t_comes_back)
 	ck_assert_str_eq(json_str(again, "text", ""), "{\"a\":1}");
 	agentpeer_answer(&peer, again,
 			 json_pack("{s:i,s:i,s:s}", "code", 0, "status", 200, "inline", "yes"));
-	expect_reply("r=0 status=200 error=- body=yes headers=-", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "r=0 status=200 error=- body=yes headers=-", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -436,9 +419,9 @@ expect_rest_of_call(void)
 	autojson json_t *call = expect_request("call");
 
 	agentpeer_answer(&peer, call, json_pack("{s:i,s:i}", "code", 0, "status", 200));
-	expect_reply("r=0 status=200 error=- body= headers=-", true);
+	agentpeer_expect_reply(&peer, "r=0 status=200 error=- body= headers=-", true);
 	ck_assert_int_ne(access(path, F_OK), 0);
-	expect_end(0, NULL);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 
 START_TEST(t_unstored_comes_again)
@@ -488,7 +471,7 @@ START_TEST(t_users)
 	const char *text;
 
 	start_topic("users", json_object());
-	expect_reply("first", false);
+	agentpeer_expect_reply(&peer, "first", false);
 	m = agentpeer_expect(&peer, "reply");
 	text = json_str(m, "text", "");
 	ck_assert_msg(strstr(text, own) != NULL && strstr(text, rest) > strstr(text, own) &&
@@ -520,8 +503,9 @@ wait_for_line(const char *line)
 {
 	/* Anything but lines is a mistake here, and lines are all it sends. */
 	for (int i = 0; i < 1000 && !strstr(peer.log, line); i++) {
-		agentpeer_send(&peer, json_pack("{s:s,s:s,s:s}", "t", "notify", "event", "ping",
-						"inline", "{}"));
+		agentpeer_send(&peer,
+			       json_pack("{s:s,s:s,s:s}", "t", "notify", "event", "ping", "inline",
+					 "{}"));
 		{
 			autojson json_t *m = agentpeer_expect(&peer, "deliver");
 
@@ -549,7 +533,7 @@ START_TEST(t_service)
 	wait_for_line("probe: notify ping {}\n");
 	wait_for_line("probe: delivered r=-11\n");
 	agentpeer_send(&peer, json_pack("{s:s}", "t", "cancel"));
-	expect_end(0, NULL);
+	agentpeer_expect_end(&peer, 0, NULL);
 	ck_assert_ptr_nonnull(strstr(peer.log, "probe: stopped\n"));
 }
 END_TEST
@@ -566,7 +550,7 @@ START_TEST(t_terminal)
 	wait_for_line("probe: pty=1\n");
 	wait_for_line("probe: terminal r=0 how=0 code=6 bytes=128905 size=65535 100 pieces=1\n");
 	agentpeer_send(&peer, json_pack("{s:s}", "t", "cancel"));
-	expect_end(0, NULL);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 

@@ -43,35 +43,19 @@ start(json_t *payload, json_t *info)
 	agentpeer_ready_go(&peer);
 }
 
-static void
-expect_reply(const char *text, bool final)
-{
-	autojson json_t *m = agentpeer_expect(&peer, "reply");
-
-	ck_assert_str_eq(json_str(m, "text", ""), text);
-	ck_assert_int_eq(json_bool(m, "final", !final), final);
-	agentpeer_stored(&peer, m);
-}
-
-static void
-expect_end(int64_t result, const char *error)
-{
-	autojson json_t *m = agentpeer_end(&peer);
-
-	ck_assert_int_eq(json_int(m, "result", -1000), result);
-	ck_assert_str_eq(json_str(m, "error", "none"), error ? error : "none");
-}
-
 /* Each piece is refused once on its way; stderr is a stream of its own. */
 START_TEST(t_session)
 {
 	start(json_pack("{s:s,s:s,s:s}", "type", "zoo:shell", "keys", "one\n", "sh",
 			"read a; echo $a; stty size; sleep 0.2; echo err >&2; exit 5"),
 	      NULL);
-	expect_reply("opening", false);
-	expect_reply("result=0 text=how=0 code=5 reason=0 types=802: one\r\none\r\n30 100\r\n"
-		     "err\n", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "opening", false);
+	agentpeer_expect_reply(
+		&peer,
+		"result=0 text=how=0 code=5 reason=0 types=802: one\r\none\r\n30 100\r\n"
+		"err\n",
+		true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -87,9 +71,9 @@ START_TEST(t_output_waits)
 		want = longer;
 	}
 	start(json_pack("{s:s,s:s}", "type", "zoo:shell", "sh", "seq 100 899"), NULL);
-	expect_reply("opening", false);
-	expect_reply(want, true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "opening", false);
+	agentpeer_expect_reply(&peer, want, true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
@@ -111,22 +95,23 @@ START_TEST(t_cancel)
 			"exec 2>/dev/null; trap 'exit 4' HUP; trap '' TERM; : >ready; "
 			"while :; do sleep 0.1; done"),
 	      NULL);
-	expect_reply("opening", false);
+	agentpeer_expect_reply(&peer, "opening", false);
 	expect_ready();
 	agentpeer_send(&peer, json_pack("{s:s,s:i}", "t", "cancel", "grace_ms", 60000));
-	expect_reply("result=0 text=how=3 code=4 reason=7 types=0: ", true);
-	expect_end(0, NULL);
+	agentpeer_expect_reply(&peer, "result=0 text=how=3 code=4 reason=7 types=0: ", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 
 START_TEST(t_no_such_type)
 {
 	start(json_pack("{s:s}", "type", "zoo:none"), NULL);
-	expect_end(-ENOENT, "no plugin provides 'zoo:none'");
+	agentpeer_expect_end(&peer, -ENOENT, "no plugin provides 'zoo:none'");
 	teardown();
 	setup();
 	start(json_pack("{s:s}", "type", "acme:shell"), NULL);
-	expect_end(-EACCES, "the plugin's table does not say that it needs 'acme:shell'");
+	agentpeer_expect_end(&peer, -EACCES,
+			     "the plugin's table does not say that it needs 'acme:shell'");
 }
 END_TEST
 
@@ -135,7 +120,7 @@ START_TEST(t_provider_fails)
 {
 	start(json_pack("{s:s,s:s,s:s}", "type", "zoo:shell", "sh", "sleep 60", "fail", "yes"),
 	      NULL);
-	expect_reply("opening", false);
+	agentpeer_expect_reply(&peer, "opening", false);
 	{
 		autojson json_t *m = agentpeer_end(&peer);
 
@@ -154,16 +139,17 @@ START_TEST(t_agent_goes_away)
 	path = xasprintf("%s/host.sock", peer.folder);
 	start(json_pack("{s:s,s:s}", "type", "zoo:shell", "sh", "sleep 1; echo out"),
 	      json_pack("{s:s}", "host-socket", path));
-	expect_reply("opening", false);
+	agentpeer_expect_reply(&peer, "opening", false);
 	agentpeer_hang_up(&peer);
 	agentpeer_accept(&peer);
 	hello = agentpeer_expect(&peer, "hello");
-	agentpeer_send(&peer, json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "t", "hello",
-					"ipc", 1, "agent_version", "9.8.8", "token", "t0ken", "job",
-					"job-1", "kind", TOPIC, "feature", "provider.x", "plugin",
-					"provider", "plugin_path", "/x"));
-	expect_reply("result=0 text=how=0 code=0 reason=0 types=2: out\r\n", true);
-	expect_end(0, NULL);
+	agentpeer_send(&peer,
+		       json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "t", "hello", "ipc", 1,
+				 "agent_version", "9.8.8", "token", "t0ken", "job", "job-1", "kind",
+				 TOPIC, "feature", "provider.x", "plugin", "provider",
+				 "plugin_path", "/x"));
+	agentpeer_expect_reply(&peer, "result=0 text=how=0 code=0 reason=0 types=2: out\r\n", true);
+	agentpeer_expect_end(&peer, 0, NULL);
 }
 END_TEST
 

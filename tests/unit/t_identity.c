@@ -22,6 +22,7 @@
 #include "core/base/strv.h"
 #include "core/conf/conf.h"
 #include "core/net/http.h"
+#include "tests/unit/metapages.h"
 #include "tests/unit/miniserver.h"
 #include "tests/unit/suite.h"
 
@@ -43,35 +44,6 @@ static char *root;
 static char **lines;
 
 /* By path; the last entry of a path that fits answers. */
-static struct page {
-	const char *path, *body;
-	int status;
-} pages[16];
-static size_t page_count;
-
-static void
-put(const char *path, int status, const char *body)
-{
-	ck_assert_uint_lt(page_count, NELEMS(pages));
-	pages[page_count++] = (struct page){ path, body, status };
-}
-
-static void
-serve(void *arg, struct mini_conn *c, const struct mini_request *r)
-{
-	(void)arg;
-	if (strcmp(r->method, "PUT") == 0) {
-		mini_replys(c, 200, "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n", "token");
-		return;
-	}
-	for (size_t i = page_count; i-- > 0;) {
-		if (strcmp(pages[i].path, r->target) != 0)
-			continue;
-		mini_replys(c, pages[i].status, NULL, pages[i].body);
-		return;
-	}
-	mini_replys(c, 404, NULL, "");
-}
 
 static void
 on_line(void *arg, enum log_level level, const char *component, const char *line)
@@ -131,16 +103,16 @@ setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	base = event_base_new();
 	client = http_new(base, &h, NULL);
-	server = mini_new(base, "127.0.0.1", serve, NULL);
+	server = mini_new(base, "127.0.0.1", metapages_serve, NULL);
 	set_env();
 	o.base = base;
 	o.http = client;
 	imds = imds_new(&o);
-	page_count = 0;
-	put("/latest/meta-data/instance-id", 200, IID);
-	put(DOCUMENT, 200, "{\"region\":\"eu-central-1\",\"instanceId\":\"" IID "\"}");
-	put(ZONE, 200, "eu-central-1a");
-	put(ZONE "-id", 200, "euc1-az2");
+	metapages_clear();
+	metapages_put("/latest/meta-data/instance-id", 200, IID);
+	metapages_put(DOCUMENT, 200, "{\"region\":\"eu-central-1\",\"instanceId\":\"" IID "\"}");
+	metapages_put(ZONE, 200, "eu-central-1a");
+	metapages_put(ZONE "-id", 200, "euc1-az2");
 	load_conf(NULL);
 }
 
@@ -252,8 +224,8 @@ START_TEST(test_ec2_without_zone)
 {
 	autofound struct found f = { 0 };
 
-	put(ZONE, 404, "");
-	put(ZONE "-id", 200, "not a zone: \xff");
+	metapages_put(ZONE, 404, "");
+	metapages_put(ZONE "-id", 200, "not a zone: \xff");
 	look(&f);
 	ck_assert_ptr_nonnull(f.who);
 	ck_assert_str_eq(f.who->availability_zone, "");
@@ -283,7 +255,7 @@ START_TEST(test_bad_ec2)
 {
 	autofound struct found f = { 0 };
 
-	put(bad_ec2[_i].path, bad_ec2[_i].status, bad_ec2[_i].body);
+	metapages_put(bad_ec2[_i].path, bad_ec2[_i].status, bad_ec2[_i].body);
 	look(&f);
 	ck_assert_ptr_null(f.who);
 	ck_assert_msg(strstr(reason(&f, "EC2"), bad_ec2[_i].why) != NULL, "%s", reason(&f, "EC2"));
@@ -299,8 +271,8 @@ START_TEST(test_ecs)
 	load_conf("ECS EC2");
 	setenv("ECS_CONTAINER_METADATA_URI_V4", uri, 1);
 	setenv("ECS_CONTAINER_METADATA_URI", "http://127.0.0.1:1", 1);
-	put("/v4/x/task", 200, TASK);
-	put("/v4/x", 200, "{\"DockerId\":\"" TASK_ID "-1234567890\"}");
+	metapages_put("/v4/x/task", 200, TASK);
+	metapages_put("/v4/x", 200, "{\"DockerId\":\"" TASK_ID "-1234567890\"}");
 	look(&f);
 	ck_assert_ptr_nonnull(f.who);
 	ck_assert_str_eq(f.who->kind, "ECS");
@@ -333,8 +305,8 @@ START_TEST(test_bad_ecs)
 
 	load_conf("ECS");
 	setenv("ECS_CONTAINER_METADATA_URI", mini_url(server), 1);
-	put("/task", bad_ecs[_i].task_status, bad_ecs[_i].task);
-	put("/", bad_ecs[_i].status, bad_ecs[_i].container);
+	metapages_put("/task", bad_ecs[_i].task_status, bad_ecs[_i].task);
+	metapages_put("/", bad_ecs[_i].status, bad_ecs[_i].container);
 	look(&f);
 	ck_assert_ptr_null(f.who);
 	ck_assert_msg(strstr(reason(&f, "ECS"), bad_ecs[_i].why) != NULL, "%s", reason(&f, "ECS"));
@@ -425,7 +397,7 @@ START_TEST(test_retries)
 	autofound struct found f = { 0 };
 	struct identity_find *find;
 
-	put("/latest/meta-data/instance-id", 404, "");
+	metapages_put("/latest/meta-data/instance-id", 404, "");
 	find = identity_find(base, conf, client, imds, on_found, &f);
 	while (strv_len((char **)mini_log(server)) < 1 + 4 * 3) {
 		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -433,7 +405,7 @@ START_TEST(test_retries)
 	}
 	ck_assert_uint_eq(f.calls, 0);
 	count_warnings("HTTP status 404", 1);
-	put("/latest/meta-data/instance-id", 200, IID);
+	metapages_put("/latest/meta-data/instance-id", 200, IID);
 	if (f.calls == 0)
 		run();
 	ck_assert_uint_eq(f.calls, 1);
@@ -563,7 +535,7 @@ START_TEST(test_whoami_caller)
 
 	setenv("AWS_ACCESS_KEY_ID", "AKIDTEST", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "s3cretkey", 1);
-	put("/", callers[_i].status, callers[_i].answer);
+	metapages_put("/", callers[_i].status, callers[_i].answer);
 	text = whoami_with(true);
 	ck_assert_msg(strstr(text, callers[_i].want) != NULL, "%s", text);
 	ck_assert((json_str(report, "arn", NULL) != NULL) == (_i < 2));
@@ -586,10 +558,11 @@ START_TEST(test_whoami_instance_profile)
 {
 	autofree char *text = NULL;
 
-	put("/latest/meta-data/iam/security-credentials/", 200, "Role");
-	put("/latest/meta-data/iam/security-credentials/Role", 200,
-	    "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIATEST\",\"SecretAccessKey\":\"s3cretkey\","
-	    "\"Token\":\"t\",\"Expiration\":\"2124-10-21T16:21:03Z\"}");
+	metapages_put("/latest/meta-data/iam/security-credentials/", 200, "Role");
+	metapages_put("/latest/meta-data/iam/security-credentials/Role", 200,
+		      "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIATEST\",\"SecretAccessKey\":"
+		      "\"s3cretkey\","
+		      "\"Token\":\"t\",\"Expiration\":\"2124-10-21T16:21:03Z\"}");
 	text = whoami();
 	EXPECT_LINES(
 		text,
@@ -608,10 +581,11 @@ START_TEST(test_whoami_expired)
 {
 	autofree char *text = NULL;
 
-	put("/latest/meta-data/iam/security-credentials/", 200, "Role");
-	put("/latest/meta-data/iam/security-credentials/Role", 200,
-	    "{\"AccessKeyId\":\"ASIATEST\",\"SecretAccessKey\":\"s3cretkey\",\"Expiration\":"
-	    "\"2020-10-21T16:21:03Z\"}");
+	metapages_put("/latest/meta-data/iam/security-credentials/", 200, "Role");
+	metapages_put(
+		"/latest/meta-data/iam/security-credentials/Role", 200,
+		"{\"AccessKeyId\":\"ASIATEST\",\"SecretAccessKey\":\"s3cretkey\",\"Expiration\":"
+		"\"2020-10-21T16:21:03Z\"}");
 	text = whoami();
 	EXPECT_LINES(text, "EXPIRED since 2020-10-21T16:21:03.000Z\n");
 	json_decref(report);
@@ -644,7 +618,7 @@ START_TEST(test_whoami_nothing)
 {
 	autofree char *text = NULL;
 
-	put("/latest/meta-data/instance-id", 404, "");
+	metapages_put("/latest/meta-data/instance-id", 404, "");
 	text = whoami();
 	EXPECT_LINES(text, "Node:        not known\n",
 		     "  passed over: EC2: ", "Credentials: none\n",

@@ -12,6 +12,7 @@
 #include "core/base/mem.h"
 #include "core/base/strv.h"
 #include "core/net/http.h"
+#include "tests/unit/metapages.h"
 #include "tests/unit/miniserver.h"
 #include "tests/unit/suite.h"
 
@@ -27,36 +28,6 @@ static struct networks *networks;
 static struct networks_options options;
 static char *got, *lines;
 static unsigned answers;
-
-static struct page {
-	const char *path, *body;
-	int status;
-} pages[16];
-static size_t page_count;
-
-static void
-put(const char *path, int status, const char *body)
-{
-	ck_assert_uint_lt(page_count, NELEMS(pages));
-	pages[page_count++] = (struct page){ path, body, status };
-}
-
-static void
-serve(void *arg, struct mini_conn *c, const struct mini_request *r)
-{
-	(void)arg;
-	if (strcmp(r->method, "PUT") == 0) {
-		mini_replys(c, 200, "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n", "token");
-		return;
-	}
-	for (size_t i = page_count; i-- > 0;) {
-		if (strcmp(pages[i].path, r->target) != 0)
-			continue;
-		mini_replys(c, pages[i].status, NULL, pages[i].body);
-		return;
-	}
-	mini_replys(c, 404, NULL, "");
-}
 
 static void
 on_line(void *arg, enum log_level level, const char *component, const char *line)
@@ -89,13 +60,13 @@ setup(void)
 	log_set_sink(on_line, NULL);
 	base = event_base_new();
 	client = http_new(base, &h, NULL);
-	server = mini_new(base, "127.0.0.1", serve, NULL);
+	server = mini_new(base, "127.0.0.1", metapages_serve, NULL);
 	unsetenv("AWS_EC2_METADATA_DISABLED");
 	setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", mini_url(server), 1);
 	o.base = base;
 	o.http = client;
 	imds = imds_new(&o);
-	page_count = 0;
+	metapages_clear();
 	options = (struct networks_options){ .base = base, .http = client, .imds = imds };
 	answers = 0;
 }
@@ -136,12 +107,12 @@ expect(const char *list)
 
 START_TEST(test_each_interface)
 {
-	put(MACS, 200, ONE "/\n" TWO "/");
-	put(MACS ONE "/vpc-ipv4-cidr-block", 200, "10.0.0.0/16");
-	put(MACS ONE "/vpc-ipv6-cidr-blocks", 200, "2001:db8::/56\n2001:db8:1::/56\n");
-	put(MACS TWO "/vpc-ipv4-cidr-block", 200, "10.0.0.0/16");
+	metapages_put(MACS, 200, ONE "/\n" TWO "/");
+	metapages_put(MACS ONE "/vpc-ipv4-cidr-block", 200, "10.0.0.0/16");
+	metapages_put(MACS ONE "/vpc-ipv6-cidr-blocks", 200, "2001:db8::/56\n2001:db8:1::/56\n");
+	metapages_put(MACS TWO "/vpc-ipv4-cidr-block", 200, "10.0.0.0/16");
 	expect("10.0.0.0/16 2001:db8::/56 2001:db8:1::/56");
-	put(MACS TWO "/vpc-ipv4-cidr-block", 200, "10.1.0.0/16");
+	metapages_put(MACS TWO "/vpc-ipv4-cidr-block", 200, "10.1.0.0/16");
 	networks_look(networks);
 	networks_look(networks); /* one at a time */
 	expect("10.0.0.0/16 2001:db8::/56 2001:db8:1::/56 10.1.0.0/16");
@@ -152,7 +123,7 @@ END_TEST
 START_TEST(test_none)
 {
 	expect("");
-	put(MACS, 200, "");
+	metapages_put(MACS, 200, "");
 	networks_look(networks);
 	expect("");
 }
@@ -160,9 +131,10 @@ END_TEST
 
 START_TEST(test_garbage)
 {
-	put(MACS, 200, "../../user-data\n" ONE "/\n\xff\n");
-	put(MACS ONE "/vpc-ipv4-cidr-block", 200, "10.0.0.0");
-	put(MACS ONE "/vpc-ipv6-cidr-blocks", 200, "<html>/16\n10.0.0.0/33\n::/129\n::1/x\n::/0\n");
+	metapages_put(MACS, 200, "../../user-data\n" ONE "/\n\xff\n");
+	metapages_put(MACS ONE "/vpc-ipv4-cidr-block", 200, "10.0.0.0");
+	metapages_put(MACS ONE "/vpc-ipv6-cidr-blocks", 200,
+		      "<html>/16\n10.0.0.0/33\n::/129\n::1/x\n::/0\n");
 	expect("::/0");
 	ck_assert_ptr_nonnull(strstr(lines, "the metadata names '10.0.0.0', which is no network"));
 	for (char *const *line = mini_log(server); *line; line++)
@@ -173,14 +145,14 @@ END_TEST
 START_TEST(test_again)
 {
 	options.retry_ms = 50;
-	put(MACS, 403, "");
+	metapages_put(MACS, 403, "");
 	networks = networks_new(&options, on_networks, &networks);
 	for (int i = 0; i < 100 && !lines; i++)
 		run_ms(50);
 	ck_assert_uint_eq(answers, 0);
 	ck_assert_ptr_nonnull(strstr(lines, "networks of the VPC could not be asked for"));
-	put(MACS, 200, ONE "/");
-	put(MACS ONE "/vpc-ipv4-cidr-block", 200, "10.0.0.0/16");
+	metapages_put(MACS, 200, ONE "/");
+	metapages_put(MACS ONE "/vpc-ipv4-cidr-block", 200, "10.0.0.0/16");
 	expect("10.0.0.0/16");
 }
 END_TEST
@@ -190,14 +162,15 @@ START_TEST(test_container)
 	autofree char *uri = xasprintf("%s/v4/abc", mini_url(server));
 
 	options.ecs_uri = uri;
-	put("/v4/abc", 200,
-	    "{\"Networks\":[{\"IPv4SubnetCIDRBlock\":\"172.16.0.0/20\",\"IPv6SubnetCIDRBlock\":"
-	    "\"2001:db8::/64\"},{\"IPv4SubnetCIDRBlock\":\"10.0.0.0/8\"}]}");
+	metapages_put(
+		"/v4/abc", 200,
+		"{\"Networks\":[{\"IPv4SubnetCIDRBlock\":\"172.16.0.0/20\",\"IPv6SubnetCIDRBlock\":"
+		"\"2001:db8::/64\"},{\"IPv4SubnetCIDRBlock\":\"10.0.0.0/8\"}]}");
 	expect("172.16.0.0/20 2001:db8::/64");
-	put("/v4/abc", 200, "{\"Networks\":[{}]}");
+	metapages_put("/v4/abc", 200, "{\"Networks\":[{}]}");
 	networks_look(networks);
 	expect("");
-	put("/v4/abc", 200, "no JSON");
+	metapages_put("/v4/abc", 200, "no JSON");
 	networks_look(networks);
 	run_ms(500);
 	ck_assert_uint_eq(answers, 0);
@@ -206,7 +179,7 @@ END_TEST
 
 START_TEST(test_freed_while_asking)
 {
-	put(MACS, 200, ONE "/");
+	metapages_put(MACS, 200, ONE "/");
 	networks = networks_free(networks_new(&options, on_networks, &networks));
 	run_ms(100);
 	ck_assert_uint_eq(answers, 0);
