@@ -12,7 +12,7 @@
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
-#include "plugins/runCommand/pattern.h"
+#include "core/pattern/pattern.h"
 #include "plugins/runCommand/store.h"
 
 /* All failures are told at once, but a list of a million wrong elements fills no reply. */

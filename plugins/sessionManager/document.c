@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session documents: what is given, what is missing, what goes where.
- *
- * Why POSIX expressions: the service's are RE2. Those without backslashes and "(?" mean the same in
- * both; what could mean something else is refused, not guessed. */
+/* Session documents: what is given, what is missing, what goes where. */
 #include "plugins/sessionManager/document.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <regex.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +11,7 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/sbuf.h"
-#include "core/base/text.h"
+#include "core/pattern/pattern.h"
 
 /* ------------------------------------------------------------- parameters */
 
@@ -26,30 +22,26 @@ value_text(const json_t *v)
 	return json_is_string(v) ? xstrdup(json_string_value(v)) : json_text(v);
 }
 
-static bool
-is_plain_pattern(const char *p)
-{
-	return !strpbrk(p, "\\") && !strstr(p, "(?") && !strstr(p, "*?") && !strstr(p, "+?") &&
-		!strstr(p, "??") && !strstr(p, "}?") && !strstr(p, "[:") && !strstr(p, "[.") &&
-		!strstr(p, "[=");
-}
-
 static int
-check_pattern(const char *name, const json_t *v, const char *pattern, struct err *e)
+check_pattern(const char *name, const json_t *v, const json_t *source, struct err *e)
 {
-	autofree char *text = value_text(v);
-	regex_t re;
+	autofree char *other = json_is_string(v) ? NULL : json_text(v), *reason = NULL;
+	struct pattern *p =
+		pattern_new(json_string_value(source), json_string_length(source), &reason);
 	int r;
 
-	if (!is_plain_pattern(pattern) || (strchr(pattern, '.') && strchr(text, '\n')) ||
-	    regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		return err_set(e, -EINVAL, "the allowedPattern of parameter '%s' cannot be checked",
+	if (!p)
+		return err_set(e, -EINVAL,
+			       "the allowedPattern of parameter '%s' cannot be read: %s", name,
+			       reason);
+	r = pattern_match(p, other ? other : json_string_value(v),
+			  other ? strlen(other) : json_string_length(v));
+	(void)pattern_free(p);
+	if (r < 0)
+		return err_set(e, -EINVAL, "parameter '%s' is too long for its allowedPattern",
 			       name);
-	r = regexec(&re, text, 0, NULL, 0);
-	regfree(&re);
-	return r == 0 ? 0
-		      : err_set(e, -EINVAL, "parameter '%s' does not match its allowedPattern",
-				name);
+	return r ? 0
+		 : err_set(e, -EINVAL, "parameter '%s' does not match its allowedPattern", name);
 }
 
 static bool
@@ -71,13 +63,14 @@ parameter_values(json_t *declared, json_t *given, struct err *e)
 
 	json_object_foreach(declared, name, p) {
 		json_t *v = is_name(name) ? json_object_get(given, name) : NULL;
-		const char *pattern = json_string_value(json_any_case(p, "allowedPattern"));
+		const json_t *pattern = json_any_case(p, "allowedPattern");
+		bool checked = json_string_length(pattern) > 0;
 
 		if (!v || json_is_null(v))
 			v = json_any_case(p, "default");
-		if (v && pattern && *pattern && check_pattern(name, v, pattern, e) < 0)
+		if (v && checked && check_pattern(name, v, pattern, e) < 0)
 			return NULL;
-		if (!v && pattern && *pattern) {
+		if (!v && checked) {
 			(void)err_set(e, -EINVAL, "parameter '%s' is missing", name);
 			return NULL;
 		}

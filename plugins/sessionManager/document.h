@@ -14,8 +14,8 @@
 /* What an interactive_shell says, as one object: the texts "SessionId", "RunAsUser",
  * "DocumentName", "SessionOwner" and "sessionType", the objects "inputs" and "properties" (empty
  * when absent). NULL with -EINVAL and a text for the operator; references to the parameter store
- * are refused, as are values that do not match their allowedPattern, and patterns that cannot be
- * checked. */
+ * are refused, as are values that do not match their allowedPattern, and patterns that RE2 does not
+ * take. */
 json_t *document_read(const char *content, size_t len, struct err *e);
 
 #endif

@@ -124,7 +124,7 @@ def test_terminate(aws):
 
 def test_command(aws):
     document(aws, "Test-Command", "InteractiveCommands",
-             parameters={"what": {"type": "String", "allowedPattern": "^[a-z]+$"}},
+             parameters={"what": {"type": "String", "allowedPattern": r"^\w{4}$"}},
              properties={"linux": {"commands": "echo this: {{ what }}"}})
     answer = aws.start_session(Target=IID, DocumentName="Test-Command", Parameters={"what": ["that"]})
     end = End(answer)

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "plugins/runCommand/pattern.h"
+#include "core/pattern/pattern.h"
 
 #define TEXT_MAX 4096u
 

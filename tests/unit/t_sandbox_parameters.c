@@ -43,7 +43,10 @@ static const struct {
 	{ "a{2,}", "aaa", true, true, true },
 	{ "(", "x", false, true, true },
 	{ "a{30000}", "x", false, true, true },
-	{ "(a{200}){200}", "x", false, true, true },
+	{ "(a{200}){200}", "x", true, false, false },
+	{ "[\\w.-]+@\\w+$", "a.b@c", true, true, true },
+	{ "^(?i)yes$", "YES", true, true, true },
+	{ "a(?=b)", "ac", false, true, true },
 	{ "a{1,99999999999999999999}", "x", false, true, true },
 	{ "[{]9}", "{9}", true, true, true },
 };

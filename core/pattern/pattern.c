@@ -2,7 +2,7 @@
 /* RE2 semantics on PCRE2: the DFA matcher, which does not backtrack, from the start of the text
  * with any prefix before the pattern: a search from each position anew would take a square of the
  * text's length. */
-#include "plugins/runCommand/pattern.h"
+#include "core/pattern/pattern.h"
 
 #include <errno.h>
 #include <stdlib.h>

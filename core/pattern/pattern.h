@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Regular expressions as RE2 takes them: what it lacks is refused, time is linear in the text. */
-#ifndef SSM_RUNCOMMAND_PATTERN_H
-#define SSM_RUNCOMMAND_PATTERN_H
+#ifndef SSM_PATTERN_PATTERN_H
+#define SSM_PATTERN_PATTERN_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A pattern is read by RE2's grammar and written anew with the few constructs that mean the same to
  * PCRE2; so nothing that PCRE2 has in addition can get through. */
-#include "plugins/runCommand/pattern.h"
+#include "core/pattern/pattern.h"
 
 #include <stdbool.h>
 #include <stdint.h>
