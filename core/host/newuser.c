@@ -230,9 +230,11 @@ newuser_main(void)
 	do
 		r = (int)sbuf_read(&in, 0, 4096);
 	while (r > 0 || r == -EINTR);
-	settings = r < 0 ? NULL : json_parse(sbuf_str(&in), in.len, "the settings", &e);
-	if (!settings)
-		(void)err_set(&e, -EINVAL, "standard input holds no settings");
+	if (r < 0)
+		r = err_set(&e, r, "the settings on standard input cannot be read: %s",
+			    strerror(-r));
+	else
+		settings = json_parse(sbuf_str(&in), in.len, "the settings", &e);
 	r = settings ? newuser_make(settings, &notes, &e) : -EINVAL;
 	(void)fputs(sbuf_str(&notes), stdout);
 	if (r < 0)
