@@ -60,7 +60,8 @@ START_TEST(test_members)
 	ck_assert_msg(o != NULL, "%s", e.text);
 	text = json_text_sorted(o);
 	ck_assert_str_eq(text,
-			 "{\"RunAsUser\":\"\",\"SessionId\":\"op-1\",\"SessionOwner\":\"arn\","
+			 "{\"DocumentName\":\"\",\"RunAsUser\":\"\",\"SessionId\":\"op-1\","
+			 "\"SessionOwner\":\"arn\","
 			 "\"inputs\":{\"a\":1},\"properties\":{},\"sessionType\":\"Port\"}");
 }
 END_TEST
