@@ -23,11 +23,11 @@
 #define TEXT_BYTES (4 * (size_t)LOGEVENT_TEXT_MAX)
 #define BODY_MAX ((size_t)4 << 20)
 #define RETRY_MAX_MS 30000
-#define NO_ENCRYPTION                                                                             \
-	CANNOT_AS                                                                                 \
-		"encryption is not set up on the selected "                                       \
-		"CloudWatch Logs log group. Either encrypt the log group or choose an option to " \
-		"enable logging without encryption."
+#define NO_ENCRYPTION                                                                     \
+	CANNOT_AS                                                                         \
+	"encryption is not set up on the selected "                                       \
+	"CloudWatch Logs log group. Either encrypt the log group or choose an option to " \
+	"enable logging without encryption."
 #define NOT_VALIDATED                                             \
 	CANNOT_BECAUSE "we are unable to validate encryption on " \
 		       "CloudWatch Logs log group. Error: %s"
@@ -108,15 +108,23 @@ finish(struct cwlog *l, const char *failure)
 
 /* ------------------------------------------------------------------- checks */
 
+static void
+not_validated(struct cwlog *l, const char *why)
+{
+	autofree char *text = xasprintf(l->sink->encrypted ? NOT_VALIDATED : "%s", why);
+
+	finish(l, text);
+}
+
 static int32_t
-on_cannot(struct ssm *S, struct ssm_watch *w, void *arg)
+on_nobody(struct ssm *S, struct ssm_watch *w, void *arg)
 {
 	struct cwlog *l = arg;
 
 	(void)S;
 	(void)w;
 	l->timer = NULL;
-	finish(l, l->failure ? l->failure : "the agent cannot be asked");
+	not_validated(l, NOBODY);
 	return 0;
 }
 
@@ -134,15 +142,7 @@ ask(struct cwlog *l, const char *target, json_t *body, ssm_done_fn *fn)
 
 	json_decref(body);
 	if (l->sink->S->api->call_start(l->sink->S, &q, fn, l, &l->asked) < 0)
-		later(l->sink->S, &l->timer, on_cannot, l, 0);
-}
-
-static void
-not_validated(struct cwlog *l, const char *why)
-{
-	autofree char *text = xasprintf(NOT_VALIDATED, why);
-
-	finish(l, text);
+		later(l->sink->S, &l->timer, on_nobody, l, 0);
 }
 
 static bool
@@ -348,7 +348,7 @@ taken(struct cwlog *l, const struct ssm_reply *r)
 	sbuf_consume(&l->text, l->sent);
 	l->stalled_since_ms = 0;
 	l->wait_ms = CWLOG_PACE_MS;
-	mem_cleanup_free(&l->failure);
+	free(TAKE(l->failure));
 	look_later(l, CWLOG_PACE_MS);
 }
 
@@ -461,6 +461,18 @@ cwlog_more(struct cwlog *l)
 		later(l->sink->S, &l->timer, on_due, l, CWLOG_PACE_MS);
 }
 
+static int32_t
+on_given_up(struct ssm *S, struct ssm_watch *w, void *arg)
+{
+	struct cwlog *l = arg;
+
+	(void)S;
+	(void)w;
+	l->timer = NULL;
+	finish(l, cwlog_failure(l));
+	return 0;
+}
+
 void
 cwlog_finish(struct cwlog *l, unsigned tries, logsink_fn *done)
 {
@@ -471,5 +483,5 @@ cwlog_finish(struct cwlog *l, unsigned tries, logsink_fn *done)
 	if (l->begun)
 		look_later(l, CWLOG_PACE_MS);
 	else
-		later(l->sink->S, &l->timer, on_cannot, l, 0);
+		later(l->sink->S, &l->timer, on_given_up, l, 0);
 }

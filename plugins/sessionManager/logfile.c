@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -94,5 +95,5 @@ logfile_close(struct logfile *f)
 {
 	mem_cleanup_fd(&f->fd);
 	mem_cleanup_fd(&f->folder);
-	mem_cleanup_free(&f->name);
+	free(TAKE(f->name));
 }

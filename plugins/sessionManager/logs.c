@@ -37,7 +37,7 @@ enum stage {
 	UNUSED,
 	ASKED,
 	USABLE,
-	PROVED,
+	PROVING,
 	SENDING,
 	DONE,
 	FAILED
@@ -105,7 +105,7 @@ logs_describe(const struct logs *l, json_t *o)
 static bool
 is_pending(enum stage s)
 {
-	return s == ASKED || s == PROVED;
+	return s == ASKED || s == PROVING;
 }
 
 static void
@@ -198,7 +198,7 @@ on_s3_checked(void *arg, const char *failure)
 		checked(l, S3, failure);
 		return;
 	}
-	l->stages[S3] = PROVED;
+	l->stages[S3] = PROVING;
 	s3log_put(l->s3, 1, on_s3_proved);
 }
 

@@ -12,6 +12,8 @@
 #define CANNOT_AS "We couldn't start the session because "
 #define CANNOT_BECAUSE "Couldn't start the session because "
 
+#define NOBODY "the agent cannot be asked"
+
 #define LOGSINK_CALL_MS 10000 /* for a call */
 
 /* The end of what was started: FAILURE NULL, or why it failed in words. Never from within. */

@@ -37,6 +37,7 @@ struct s3log {
 	void *arg;
 	logsink_fn *done;
 	unsigned tries;
+	const char *why; /* no transfer could be started */
 	int64_t wait_ms;
 	struct ssm_watch *asked, *retry;
 };
@@ -122,15 +123,23 @@ finish(struct s3log *l, const char *failure)
 
 /* ------------------------------------------------------------------- checks */
 
+static void
+not_validated(struct s3log *l, const char *why)
+{
+	autofree char *text = xasprintf(l->sink->encrypted ? NOT_VALIDATED : "%s", why);
+
+	finish(l, text);
+}
+
 static int32_t
-on_cannot(struct ssm *S, struct ssm_watch *w, void *arg)
+on_nobody(struct ssm *S, struct ssm_watch *w, void *arg)
 {
 	struct s3log *l = arg;
 
 	(void)S;
 	(void)w;
 	l->retry = NULL;
-	finish(l, "the agent cannot be asked");
+	not_validated(l, NOBODY);
 	return 0;
 }
 
@@ -156,15 +165,7 @@ ask(struct s3log *l, const char *method, const char *query, ssm_done_fn *fn)
 				       .timeout_ms = LOGSINK_CALL_MS };
 
 	if (l->sink->S->api->call_start(l->sink->S, &q, fn, l, &l->asked) < 0)
-		later(l->sink->S, &l->retry, on_cannot, l, 0);
-}
-
-static void
-not_validated(struct s3log *l, const char *why)
-{
-	autofree char *text = xasprintf(l->sink->encrypted ? NOT_VALIDATED : "%s", why);
-
-	finish(l, text);
+		later(l->sink->S, &l->retry, on_nobody, l, 0);
 }
 
 static bool
@@ -185,7 +186,7 @@ take_encryption(struct s3log *l, const struct ssm_reply *r)
 	l->sse = xml_text(xml, len, "SSEAlgorithm", XML_ANYWHERE);
 	l->kms_key = xml_text(xml, len, "KMSMasterKeyID", XML_ANYWHERE);
 	if (l->sse && strcmp(l->sse, "AES256") != 0 && strcmp(l->sse, "aws:kms") != 0)
-		mem_cleanup_free(&l->sse);
+		free(TAKE(l->sse));
 }
 
 static void
@@ -236,6 +237,18 @@ s3log_check(struct s3log *l, logsink_fn *done)
 /* -------------------------------------------------------------------- upload */
 
 static void put(struct s3log *l);
+
+static int32_t
+on_no_transfer(struct ssm *S, struct ssm_watch *w, void *arg)
+{
+	struct s3log *l = arg;
+
+	(void)S;
+	(void)w;
+	l->retry = NULL;
+	finish(l, l->why);
+	return 0;
+}
 
 static int32_t
 on_retry(struct ssm *S, struct ssm_watch *w, void *arg)
@@ -306,8 +319,10 @@ put(struct s3log *l)
 					.timeout_ms = PUT_MS,
 					.headers = (const char *const *)headers };
 
-	if (fd < 0 || l->sink->S->api->transfer_start(l->sink->S, &t, on_put, l, &l->asked) < 0)
-		later(l->sink->S, &l->retry, on_cannot, l, 0);
+	if (fd >= 0 && l->sink->S->api->transfer_start(l->sink->S, &t, on_put, l, &l->asked) >= 0)
+		return;
+	l->why = fd < 0 ? strerror(-fd) : NOBODY;
+	later(l->sink->S, &l->retry, on_no_transfer, l, 0);
 }
 
 void

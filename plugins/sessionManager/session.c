@@ -771,5 +771,5 @@ session_fini(struct ssm *S)
 		sbuf_wipe(&s->held[i].bytes);
 	s->texts = strv_free(s->texts);
 	json_decref(TAKE(s->document));
-	mem_cleanup_free(&s->text);
+	free(TAKE(s->text));
 }
