@@ -65,7 +65,7 @@ on_late(struct ssm *S, struct ssm_watch *w, void *arg)
 	return 0;
 }
 
-/* Whatever is beyond the buffer's ceiling is passed over. */
+/* Whatever is beyond the buffer's ceiling is passed over, with the line that it would end. */
 static int32_t
 on_output(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg)
 {
@@ -74,6 +74,17 @@ on_output(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg
 	(void)S;
 	(void)sbuf_add(stream == SSM_STDOUT ? &r->out : &r->err, data, len);
 	return 0;
+}
+
+/* Whole lines. */
+static const char *
+output_of(struct resolve *r)
+{
+	char *last = r->out.err && r->out.p ? strrchr(r->out.p, '\n') : NULL;
+
+	if (last)
+		last[1] = '\0';
+	return sbuf_str(&r->out);
 }
 
 static void
@@ -88,7 +99,7 @@ on_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
 	said[strcspn(said, "\n")] = '\0';
 	if (result < 0 || end->how != SSM_END_EXIT || end->code != 0)
 		answer(r, -ENOENT, NULL, *said ? said : "the name service could not be asked");
-	else if (addresses_read(&found, sbuf_str(&r->out), r->port) < 0)
+	else if (addresses_read(&found, output_of(r), r->port) < 0)
 		answer(r, -EPROTO, NULL, "the answer of the name service cannot be read");
 	else
 		answer(r, 0, &found, NULL);

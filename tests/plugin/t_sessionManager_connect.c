@@ -298,6 +298,10 @@ START_TEST(t_no_answer)
 		      "lookup db: the answer of the name service cannot be read");
 	expect_answer("exit 0", "db", -EPROTO,
 		      "lookup db: the answer of the name service cannot be read");
+	/* Too much: the line that it was cut in is none. */
+	expect_answer("echo 10.0.0.1; printf 10.0.; head -c 100000 /dev/zero | tr '\\0' 1", "db", 0,
+		      "");
+	ck_assert_uint_eq(got.count, 1);
 	expect_answer("while :; do echo 10.0.0.1; done | head -c 1000000", "db", 0, "");
 	ck_assert_uint_eq(got.count, ADDRESSES_MAX);
 }

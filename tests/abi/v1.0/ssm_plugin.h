@@ -242,7 +242,7 @@ struct ssm_request {		  /* a call that the core signs and sends                 
 #define SSM_T_SIGN (1u << 1)   /* SigV4 (S3), else plain http(s)                              */
 struct ssm_transfer {
 	uint32_t size, flags;
-	const char *url;
+	const char *url; /* signed also "/BUCKET/KEY": of S3's endpoint, Calls = s3:PUT/...   */
 	int32_t fd;
 	int32_t reserved;
 	uint64_t max_bytes; /* 0: no ceiling                                                  */
@@ -312,7 +312,8 @@ typedef int32_t ssm_fd_fn(struct ssm *, struct ssm_watch *, int32_t fd, uint32_t
 			  void *arg);
 typedef int32_t ssm_timer_fn(struct ssm *, struct ssm_watch *, void *arg);
 /* The end of what was started: RESULT as the blocking form returns it; REPLY is borrowed and
- * NULL where the blocking form has none. The watch is gone when it is called.                */
+ * NULL where the blocking form has none. After a failure its body is the reason in words, or
+ * NULL. The watch is gone when it is called.                                                 */
 typedef void ssm_done_fn(struct ssm *, int32_t result, const struct ssm_reply *reply, void *arg);
 typedef void ssm_end_fn(struct ssm *, int32_t result, const struct ssm_end *end, void *arg);
 
