@@ -8,9 +8,9 @@
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
+#include "core/store/store.h"
 #include "plugins/runCommand/godec.h"
 #include "plugins/runCommand/params.h"
-#include "plugins/runCommand/store.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define PARSE_ERROR "encountered error while parsing input - internal error "
@@ -324,7 +324,7 @@ doc_new(const struct doc_source *source, char **ret_trace)
 	struct doc *d = xcalloc(1, sizeof(*d));
 
 	*ret_trace = NULL;
-	store_init(&d->store, source->ask, source->ask_arg);
+	store_init(&d->store, PARAMS_MAX_BYTES, source->ask, source->ask_arg);
 	d->environment = json_object();
 	d->payload = decode_payload(source->payload, ret_trace);
 	if (!d->payload)

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "plugins/runCommand/store.h"
+#include "core/store/store.h"
+
 
 struct doc_step {
 	char *id;     /* name of the step; 1.x: the action */

@@ -15,7 +15,7 @@
 #include "plugins/runCommand/interp.h"
 #include "plugins/runCommand/reply.h"
 #include "plugins/runCommand/show.h"
-#include "plugins/runCommand/store.h"
+#include "plugins/runCommand/store_call.h"
 
 /* The one reply to a document that cannot run. */
 static int32_t

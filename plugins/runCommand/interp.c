@@ -13,7 +13,7 @@
 #include "plugins/runCommand/decide.h"
 #include "plugins/runCommand/progress.h"
 #include "plugins/runCommand/step.h"
-#include "plugins/runCommand/store.h"
+#include "plugins/runCommand/store_call.h"
 
 struct interp {
 	struct ssm *S;

@@ -6,7 +6,7 @@
 
 #include "core/base/json.h"
 #include "core/base/mem.h"
-#include "plugins/runCommand/store.h"
+#include "plugins/runCommand/store_call.h"
 
 #define KEY "store"
 #define STATE_MAX_BYTES 65536u /* of state_put() */

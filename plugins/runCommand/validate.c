@@ -13,7 +13,7 @@
 #include "core/base/sbuf.h"
 #include "core/base/text.h"
 #include "core/pattern/pattern.h"
-#include "plugins/runCommand/store.h"
+#include "core/store/store.h"
 
 /* All failures are told at once, but a list of a million wrong elements fills no reply. */
 #define TRACE_MAX_BYTES (64u << 10)

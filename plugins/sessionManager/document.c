@@ -53,30 +53,66 @@ is_name(const char *s)
 	return *s != 0;
 }
 
-/* Of all that the document declares; a new object, NULL with E. */
+/* What is still a token of the parameter store becomes its value; V is taken. NULL with E. */
 static json_t *
-parameter_values(json_t *declared, json_t *given, struct err *e)
+from_store(struct store *store, json_t *v, struct err *e)
 {
-	autojson json_t *all = json_object();
+	autojson json_t *old = v;
+	autofree char *trace = NULL;
+	size_t left = DOCUMENT_TEXT_MAX;
+	json_t *new = store_resolve(store, old, &trace) ? store_fill(store, old, &left, &trace)
+							: NULL;
+
+	if (!new)
+		(void)err_set(e, -EINVAL, "%s", trace ? trace : "the session was cancelled");
+	return new;
+}
+
+/* Of all that the document declares; a new object. */
+static json_t *
+merge(json_t *declared, json_t *given)
+{
+	json_t *all = json_object();
 	const char *name;
 	json_t *p;
 
 	json_object_foreach(declared, name, p) {
 		json_t *v = is_name(name) ? json_object_get(given, name) : NULL;
-		const json_t *pattern = json_any_case(p, "allowedPattern");
-		bool checked = json_string_length(pattern) > 0;
 
 		if (!v || json_is_null(v))
 			v = json_any_case(p, "default");
-		if (v && checked && check_pattern(name, v, pattern, e) < 0)
-			return NULL;
-		if (!v && checked) {
-			(void)err_set(e, -EINVAL, "parameter '%s' is missing", name);
-			return NULL;
-		}
 		(void)json_object_set(all, name, v ? v : json_null());
 	}
-	return json_incref(all);
+	return all;
+}
+
+static int
+check_patterns(json_t *declared, const json_t *values, struct err *e)
+{
+	const char *name;
+	json_t *p;
+
+	json_object_foreach(declared, name, p) {
+		const json_t *pattern = json_any_case(p, "allowedPattern");
+		const json_t *v = json_object_get(values, name);
+
+		if (json_string_length(pattern) == 0)
+			continue;
+		if (json_is_null(v))
+			return err_set(e, -EINVAL, "parameter '%s' is missing", name);
+		if (check_pattern(name, v, pattern, e) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* What the parameters are, checked; a new object, NULL with E. */
+static json_t *
+parameter_values(struct store *store, json_t *declared, json_t *given, struct err *e)
+{
+	autojson json_t *all = from_store(store, merge(declared, given), e);
+
+	return all && check_patterns(declared, all, e) == 0 ? json_incref(all) : NULL;
 }
 
 /* ------------------------------------------------------------ replacement */
@@ -123,11 +159,6 @@ replaced_text(const char *s, const json_t *values, struct err *e)
 
 	if (v && !*end)
 		return json_deep_copy(v);
-	if (strstr(s, "{{ssm:") || strstr(s, "{{ ssm:")) {
-		(void)err_set(e, -EINVAL, "references to the parameter store are not supported in "
-					  "session documents");
-		return NULL;
-	}
 	while (*s) {
 		v = reference(s, values, &end);
 		if (v)
@@ -193,13 +224,15 @@ replaced(json_t *v, const json_t *values, struct err *e)
 /* ---------------------------------------------------------------- the whole */
 
 static int
-put_object(json_t *ret, const char *key, json_t *document, const json_t *values, struct err *e)
+put_object(json_t *ret, const char *key, json_t *document, const json_t *values,
+	   struct store *store, struct err *e)
 {
 	json_t *v = json_any_case(document, key), *new;
 
 	if (v && !json_is_object(v))
 		return err_set(e, -EINVAL, "'%s' of the session document is not an object", key);
 	new = v ? replaced(v, values, e) : json_object();
+	new = new ? from_store(store, new, e) : NULL;
 	return new ? json_object_set_new(ret, key, new) : -EINVAL;
 }
 
@@ -214,7 +247,7 @@ put_text(json_t *ret, const char *key, json_t *from, struct err *e)
 }
 
 static int
-fill(json_t *ret, json_t *start, struct err *e)
+fill(json_t *ret, json_t *start, struct store *store, struct err *e)
 {
 	json_t *document = json_any_case(start, "DocumentContent"), *v;
 	autojson json_t *values = NULL;
@@ -229,10 +262,10 @@ fill(json_t *ret, json_t *start, struct err *e)
 	    put_text(ret, "SessionOwner", start, e) < 0 ||
 	    put_text(ret, "sessionType", document, e) < 0)
 		return -EINVAL;
-	values = parameter_values(json_any_case(document, "parameters"),
+	values = parameter_values(store, json_any_case(document, "parameters"),
 				  json_any_case(start, "Parameters"), e);
-	if (!values || put_object(ret, "inputs", document, values, e) < 0 ||
-	    put_object(ret, "properties", document, values, e) < 0)
+	if (!values || put_object(ret, "inputs", document, values, store, e) < 0 ||
+	    put_object(ret, "properties", document, values, store, e) < 0)
 		return -EINVAL;
 	if (!*json_str(ret, "SessionId", ""))
 		return err_set(e, -EINVAL, "the session has no name");
@@ -240,10 +273,12 @@ fill(json_t *ret, json_t *start, struct err *e)
 }
 
 json_t *
-document_read(const char *content, size_t len, struct err *e)
+document_read(const char *content, size_t len, store_ask_fn *ask, void *arg, struct err *e)
 {
 	autojson json_t *start = json_parse(content, len, "the session", e);
 	autojson json_t *ret = json_object();
+	struct store store;
+	int r;
 
 	if (!start)
 		return NULL;
@@ -251,5 +286,8 @@ document_read(const char *content, size_t len, struct err *e)
 		(void)err_set(e, -EINVAL, "the session is not a JSON object");
 		return NULL;
 	}
-	return fill(ret, start, e) < 0 ? NULL : json_incref(ret);
+	store_init(&store, DOCUMENT_TEXT_MAX, ask, arg);
+	r = fill(ret, start, &store, e);
+	store_done(&store);
+	return r < 0 ? NULL : json_incref(ret);
 }

@@ -8,14 +8,16 @@
 #include <stddef.h>
 
 #include "core/base/err.h"
+#include "core/store/store.h"
 
 #define DOCUMENT_TEXT_MAX (1024 * 1024) /* bytes of one text after replacement */
 
 /* What an interactive_shell says, as one object: the texts "SessionId", "RunAsUser",
  * "DocumentName", "SessionOwner" and "sessionType", the objects "inputs" and "properties" (empty
- * when absent). NULL with -EINVAL and a text for the operator; references to the parameter store
- * are refused, as are values that do not match their allowedPattern, and patterns that RE2 does not
- * take. */
-json_t *document_read(const char *content, size_t len, struct err *e);
+ * when absent). ASK gives values of the parameter store, each name is asked for once. NULL with
+ * -EINVAL and a text for the operator, also for values that do not match their allowedPattern, and
+ * patterns that RE2 does not take. */
+json_t *document_read(const char *content, size_t len, store_ask_fn *ask, void *arg,
+		      struct err *e);
 
 #endif

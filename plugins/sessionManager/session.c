@@ -27,6 +27,7 @@
 #include "plugins/sessionManager/messages.h"
 #include "plugins/sessionManager/record.h"
 #include "plugins/sessionManager/shelltext.h"
+#include "plugins/sessionManager/store_ask.h"
 
 #define PIECE_MAX (1024 * 1024) /* what a type may send at once */
 #define OUTPUT_MAX 2500		/* bytes of a result's text, spec 02 §5.6 */
@@ -689,7 +690,7 @@ read_start(struct ssm *S, struct ssm_session *s)
 	struct err e = { 0, "" };
 	int r;
 
-	s->document = document_read(content ? content : "", content ? len : 0, &e);
+	s->document = document_read(content ? content : "", content ? len : 0, store_ask, S, &e);
 	if (!s->document)
 		return ssm_fail(S, -EINVAL, "%s", err_text(&e));
 	r = session_inputs_read(json_object_get(s->document, "inputs"), &s->inputs, &e);

@@ -133,6 +133,19 @@ def test_command(aws):
     ok(True, "a command with a parameter")
 
 
+def test_store(aws):
+    aws.put_parameter(Name="/app/what", Type="String", Value="kept")
+    document(aws, "Test-Store", "InteractiveCommands",
+             parameters={"what": {"type": "String"}, "more": {
+                 "type": "String", "default": "{{ssm:/app/what}}", "allowedPattern": "^[a-z]+$"}},
+             properties={"linux": {"commands": "echo {{ what }} {{ more }} {{ssm:/app/what:1}}"}})
+    end = End(aws.start_session(Target=IID, DocumentName="Test-Store",
+                                Parameters={"what": ["{{ ssm:/app/what }}"]}))
+    end.until(b"kept kept kept")
+    end.until_closed()
+    ok(True, "values of the parameter store")
+
+
 def test_refused(aws):
     document(aws, "Test-Nothing", "InteractiveCommands", properties={"linux": {"commands": " "}})
     end = End(aws.start_session(Target=IID, DocumentName="Test-Nothing"))
@@ -145,6 +158,7 @@ def main():
     test_shell(aws)
     test_terminate(aws)
     test_command(aws)
+    test_store(aws)
     test_refused(aws)
 
 

@@ -28,13 +28,34 @@ read_inside(json_t *o)
 	port_properties_done(&port);
 }
 
+/* Of the names asked for, those with an even length are there, every other one of them a list. */
+static json_t *
+answer(void *arg, const json_t *names, char **ret_trace)
+{
+	json_t *parameters = json_array(), *name;
+	size_t i;
+
+	(void)arg;
+	(void)ret_trace;
+	json_array_foreach((json_t *)(uintptr_t)names, i, name)
+	{
+		if (json_string_length(name) % 2 == 0)
+			(void)json_array_append_new(parameters,
+						    json_pack("{s:O,s:s,s:s}", "Name", name, "Type",
+							      i % 2 ? "StringList" : "String",
+							      "Value", "{{ssm:x}},b"));
+	}
+	return json_pack("{s:o}", "Parameters", parameters);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const texts[] = { "SessionId", "RunAsUser", "SessionOwner",
 					     "sessionType" };
 	struct err e = { 0, "" };
-	autojson json_t *o = size > INPUT_MAX ? NULL : document_read((const char *)data, size, &e);
+	autojson json_t *o =
+		size > INPUT_MAX ? NULL : document_read((const char *)data, size, answer, NULL, &e);
 
 	if (!o) {
 		FUZZ_CHECK(size > INPUT_MAX || (e.code == -EINVAL && *e.text));

@@ -13,11 +13,54 @@
 
 static struct err e;
 
+static unsigned asked;
+
+/* A parameter store with a text, a list, a secret, and another version of the text. */
+static json_t *
+answer(void *arg, const json_t *names, char **ret_trace)
+{
+	static const char *const known[][4] = {
+		{ "/app/port", "/app/port", "String", "8080" },
+		{ "/app/port:2", "/app/port", "String", "9090" },
+		{ "hosts", "hosts", "StringList", "a,b" },
+		{ "secret", "secret", "SecureString", "x" },
+		{ "nested", "nested", "String", "{{ name }} {{ssm:hosts}}" },
+	};
+	json_t *parameters = json_array(), *invalid = json_array();
+	const char *name;
+
+	ck_assert_ptr_eq(arg, &asked);
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		size_t n = 0;
+
+		asked++;
+		name = json_string_value(json_array_get(names, i));
+		if (strcmp(name, "broken") == 0) {
+			*ret_trace = xstrdup("Encountered error while calling GetParameters API");
+			json_decref(parameters);
+			json_decref(invalid);
+			return NULL;
+		}
+		while (n < NELEMS(known) && strcmp(known[n][0], name) != 0)
+			n++;
+		if (n == NELEMS(known))
+			(void)json_array_append_new(invalid, json_string(name));
+		else
+			(void)json_array_append_new(parameters,
+						    json_pack("{s:s,s:s,s:s,s:i,s:s}", "Name",
+							      known[n][1], "Type", known[n][2],
+							      "Value", known[n][3], "Version",
+							      strchr(name, ':') ? 2 : 7, "Selector",
+							      strchr(name, ':') ? ":2" : ""));
+	}
+	return json_pack("{s:o,s:o}", "Parameters", parameters, "InvalidParameters", invalid);
+}
+
 static json_t *
 read_text(const char *text)
 {
 	e = (struct err){ 0, "" };
-	return document_read(text, strlen(text), &e);
+	return document_read(text, strlen(text), answer, &asked, &e);
 }
 
 /* A start message whose document has these parameters and properties, PARAMETERS as given. */
@@ -136,6 +179,38 @@ START_TEST(test_patterns)
 }
 END_TEST
 
+/* First in the values, which have to match their patterns, then in what is left of the document. */
+START_TEST(test_store)
+{
+	static const char declared[] =
+		"{\"p\":{\"default\":\"{{ssm:/app/port}}\",\"allowedPattern\":\"^[0-9]+$\"},"
+		"\"name\":{\"default\":\"n\"}}";
+
+	asked = 0;
+	check_filled(declared, "{}", "{\"a\":\"{{ p }}\",\"b\":\"{{ ssm:/app/port }}\"}",
+		     "{\"a\":\"8080\",\"b\":\"8080\"}", NULL);
+	ck_assert_uint_eq(asked, 1); /* each name once */
+	check_filled(declared, "{\"p\":\"{{ssm:/app/port:2}}\"}", "{\"a\":\"{{ p }}\"}",
+		     "{\"a\":\"9090\"}", NULL);
+	check_filled(declared, "{\"p\":\"{{ssm:/app/port}} \"}", "{}", NULL,
+		     "parameter 'p' does not match its allowedPattern");
+	check_filled(declared, "{}", "{\"l\":[\"{{ssm:hosts}}\",\"c\"],\"s\":\"{{ssm:nested}}\"}",
+		     "{\"l\":[\"a\",\"b\",\"c\"],\"s\":\"{{ name }} {{ssm:hosts}}\"}", NULL);
+	check_filled(declared, "{}", "{\"s\":\"<{{ssm:hosts}}>\"}", NULL,
+		     "Parameter hosts of type StringList cannot be used as a String");
+	check_filled(declared, "{}", "{\"s\":\"{{ssm:secret}}\"}", NULL,
+		     "Parameters [secret] of type SecureString are not supported");
+	check_filled(declared, "{\"p\":\"{{ssm:none}}\"}", "{}", NULL,
+		     "Input contains invalid parameters [none]");
+	check_filled(declared, "{}", "{\"s\":\"{{ssm:broken}}\"}", NULL,
+		     "Encountered error while calling GetParameters API");
+	asked = 0;
+	check_filled(declared, "{\"p\":\"1\"}", "{\"s\":\"{{ssm-secure:secret}} {{ssm:}}\"}",
+		     "{\"s\":\"{{ssm-secure:secret}} {{ssm:}}\"}", NULL);
+	ck_assert_uint_eq(asked, 0);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
 	static const char *const texts[][2] = {
@@ -188,6 +263,7 @@ main(void)
 	tcase_add_test(tc, test_members);
 	tcase_add_test(tc, test_values);
 	tcase_add_test(tc, test_patterns);
+	tcase_add_test(tc, test_store);
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_ceiling);
 	suite_add_tcase(s, tc);

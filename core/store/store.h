@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values of the parameter store in place of {{ssm:name}} (spec/03 2.7): each name is asked for once
  * in the life of a document. */
-#ifndef SSM_RUNCOMMAND_STORE_H
-#define SSM_RUNCOMMAND_STORE_H
+#ifndef SSM_STORE_STORE_H
+#define SSM_STORE_STORE_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-#include "ssm_plugin.h"
 
 /* GetParameters takes no more. */
 #define STORE_NAMES_PER_CALL 10u
@@ -25,9 +23,11 @@ struct store {
 	void *arg;
 	json_t *known;	/* name as in the token -> {"Type", "Value"} */
 	json_t *wanted; /* array of names still to be asked for */
+	size_t max_bytes;
 };
 
-void store_init(struct store *s, store_ask_fn *ask, void *arg);
+/* MAX_BYTES: of a document, for the text that says that it grew above them. */
+void store_init(struct store *s, size_t max_bytes, store_ask_fn *ask, void *arg);
 void store_done(struct store *s);
 /* Does V hold a token in a string value, at any depth? */
 bool store_is_in(const json_t *v);
@@ -37,19 +37,5 @@ bool store_resolve(struct store *s, const json_t *values, char **ret_trace);
  * NULL when a list stands where a text must, or when it grows too large; caller frees *RET_TRACE.
  */
 json_t *store_fill(const struct store *s, const json_t *v, size_t *left, char **ret_trace);
-
-/* ------------------------------------------------------ by way of the agent */
-
-struct store_call {
-	struct ssm *S;
-	json_t *kept; /* of before a reboot; NULL: not looked for */
-};
-
-/* A store_ask_fn; ARG is a struct store_call. */
-json_t *store_call_ask(void *arg, const json_t *names, char **ret_trace);
-void store_call_done(struct store_call *c);
-/* So that a document has the same values after a reboot: KNOWN of its store, where it fits into a
- * state (64 KiB); else it is asked for again. 0 or -errno. */
-int32_t store_call_keep(struct ssm *S, const json_t *known);
 
 #endif

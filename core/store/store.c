@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds {{ssm:name}}, asks for the names ten at a time, puts the values in their place. */
-#include "plugins/runCommand/store.h"
+#include "core/store/store.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -10,16 +10,15 @@
 #include "core/base/sbuf.h"
 #include "core/base/strv.h"
 #include "core/base/text.h"
-#include "plugins/runCommand/params.h"
 
 #define INTERNAL_ERROR "Encountered error while parsing input - internal error"
 #define LIST_MAX_BYTES (8u << 10)
 #define NAME_SHOWN_BYTES 256u
 
 void
-store_init(struct store *s, store_ask_fn *ask, void *arg)
+store_init(struct store *s, size_t max_bytes, store_ask_fn *ask, void *arg)
 {
-	*s = (struct store){ ask, arg, json_object(), json_array() };
+	*s = (struct store){ ask, arg, json_object(), json_array(), max_bytes };
 }
 
 void
@@ -276,7 +275,10 @@ static json_t *fill_value(const struct fill *f, const json_t *v);
 static json_t *
 too_large(const struct fill *f)
 {
-	*f->ret_trace = params_too_large();
+	*f->ret_trace =
+		xasprintf("the document grows above %zu bytes when its parameters are filled in; "
+			  "pass shorter values or use them in fewer places",
+			  f->store->max_bytes);
 	return NULL;
 }
 
