@@ -65,6 +65,7 @@ host_free(struct host *h)
 	json_decref(h->hello);
 	mem_cleanup_fd(&h->cancel_fd);
 	free(h->user);
+	free(h->user_asked);
 	free(h->user_text);
 	free(h);
 	return NULL;

@@ -60,9 +60,9 @@ struct host {
 	bool cancelled;
 	int cancel_fd; /* eventfd */
 	int64_t grace_ms;
-	struct proc_user *user; /* user.c: whom it looked up last, when, and as text */
+	struct proc_user *user; /* user.c: whom it found last, by which name, when, and as text */
+	char *user_asked, *user_text;
 	int64_t user_ms;
-	char *user_text;
 };
 
 /* api.c */

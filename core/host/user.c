@@ -99,18 +99,21 @@ int
 host_user(struct host *h, const char *name, struct proc_user *ret, struct err *e)
 {
 	bool fresh = h->user && clock_mono_ms() - h->user_ms < FRESH_MS;
-	struct proc_user u;
 	int r;
 
-	if (!fresh || strcmp(h->user->name, name) != 0) {
-		r = user_lookup(name, &u, e);
-		if (r < 0)
-			return r;
-		h->user = h->user ? h->user : xmalloc(sizeof(*h->user));
-		*h->user = u;
-		h->user_ms = clock_mono_ms();
+	/* By the name that was asked for: a directory may spell its own another way. */
+	if (fresh && strcmp(h->user_asked, name) == 0) {
+		*ret = *h->user;
+		return 0;
 	}
-	*ret = *h->user;
+	r = user_lookup(name, ret, e);
+	if (r < 0)
+		return r;
+	free(h->user);
+	free(h->user_asked);
+	h->user = xmemdup(ret, sizeof(*ret));
+	h->user_asked = xstrdup(name);
+	h->user_ms = clock_mono_ms();
 	return 0;
 }
 
