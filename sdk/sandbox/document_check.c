@@ -98,12 +98,14 @@ check_session(const json_t *content, const char *version, struct refusal *ret)
 {
 	static const char *const types[] = { "Standard_Stream", "InteractiveCommands",
 					     "NonInteractiveCommands", "Port", NULL };
+	const char *kind = json_str(content, "sessionType", NULL);
 
 	if (strcmp(version, "1.0") != 0)
 		return refusal_set(ret, "InvalidDocumentSchemaVersion",
 				   "The schemaVersion of a Session document is 1.0, not '%.20s'.",
 				   version);
-	if (!is_one_of(json_str(content, "sessionType", NULL), types))
+	/* Types of plugins are not the service's; who writes one wants to try it. */
+	if (!is_one_of(kind, types) && !(kind && strchr(kind, ':')))
 		return refusal_set(ret, "InvalidDocumentContent",
 				   "'sessionType' is none of Standard_Stream, InteractiveCommands, "
 				   "NonInteractiveCommands, Port.");
