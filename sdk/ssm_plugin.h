@@ -72,8 +72,7 @@ struct ssm_session_ops { /* event driven; must not block               */
 	uint32_t size, flags;
 	int32_t (*open)(struct ssm *, struct ssm_session *);
 	int32_t (*input)(struct ssm *, struct ssm_session *, uint32_t payload_type,
-			 const void *data, size_t len); /* -EAGAIN: the
-	 * same again, when session_send() was called with no bytes        */
+			 const void *data, size_t len); /* -EAGAIN: later  */
 	int32_t (*resize)(struct ssm *, struct ssm_session *, uint32_t cols,
 			  uint32_t rows);
 	int32_t (*writable)(struct ssm *, struct ssm_session *);

@@ -23,7 +23,8 @@ static struct {
 	struct ssm_watch *watch;
 	char held[READ_BYTES]; /* read, and the session had no room for it */
 	size_t held_len;
-	size_t written; /* of a message that did not go out whole */
+	size_t written; /* of a message that did not go out whole, for want of: */
+	bool wants_room;
 } basic = { .fd = -1 };
 
 static void
@@ -34,6 +35,7 @@ hang_up(void)
 		basic.S->api->watch_end(basic.S, TAKE(basic.watch));
 	mem_cleanup_fd(&basic.fd);
 	basic.held_len = basic.written = 0;
+	basic.wants_room = false;
 }
 
 /* TEXT NULL: all went well. */
@@ -63,21 +65,43 @@ lost(int error)
 }
 
 static int32_t
+watch_on(void)
+{
+	return basic.S->api->watch_set(basic.S, basic.watch,
+				       (basic.held_len ? 0 : SSM_READ) |
+					       (basic.wants_room ? SSM_WRITE : 0));
+}
+
+/* The session asks its input again. */
+static void
+take_input(void)
+{
+	(void)basic.S->api->session_send(basic.S, basic.session, PAYLOAD_OUTPUT, NULL, 0);
+}
+
+static int32_t
 on_socket(struct ssm *S, struct ssm_watch *w, int32_t fd, uint32_t events, void *arg)
 {
-	ssize_t n = read(fd, basic.held, sizeof(basic.held));
+	ssize_t n;
 
-	(void)events;
+	(void)w;
 	(void)arg;
+	if (events & SSM_WRITE) {
+		basic.wants_room = false;
+		take_input();
+	}
+	if (!(events & SSM_READ))
+		return watch_on();
+	n = read(fd, basic.held, sizeof(basic.held));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
+		return watch_on();
 	if (n <= 0)
 		return lost(n < 0 ? errno : 0);
 	if (S->api->session_send(S, basic.session, PAYLOAD_OUTPUT, basic.held, (size_t)n) !=
 	    -EAGAIN)
-		return 0;
+		return events & SSM_WRITE ? watch_on() : 0;
 	basic.held_len = (size_t)n;
-	return S->api->watch_set(S, w, 0);
+	return watch_on();
 }
 
 static void
@@ -99,6 +123,8 @@ on_connected(void *arg, int fd)
 			xasprintf("Unable to connect to specified port: %s", strerror(-r));
 
 		end(text);
+	} else {
+		take_input();
 	}
 }
 
@@ -143,8 +169,11 @@ pass_on(const char *data, size_t len)
 		return -errno;
 	}
 	basic.written += n > 0 ? (size_t)n : 0;
-	if (basic.written < len)
+	if (basic.written < len) {
+		basic.wants_room = true;
+		(void)watch_on();
 		return -EAGAIN;
+	}
 	basic.written = 0;
 	return 0;
 }
@@ -176,7 +205,7 @@ basic_writable(struct ssm *S, struct ssm_session *s)
 	if (S->api->session_send(S, s, PAYLOAD_OUTPUT, basic.held, basic.held_len) == -EAGAIN)
 		return 0;
 	basic.held_len = 0;
-	return S->api->watch_set(S, basic.watch, SSM_READ);
+	return watch_on();
 }
 
 void

@@ -227,7 +227,7 @@ static void
 on_readable(void *arg)
 {
 	(void)arg;
-	/* what was refused is asked again before long */
+	(void)mux.S->api->session_send(mux.S, mux.session, PAYLOAD_OUTPUT, NULL, 0);
 }
 
 static int32_t

@@ -132,6 +132,8 @@ begin(void)
 			 version_compare(client, NO_KEEP_ALIVE) <= 0);
 	else
 		basic_open(port.S, port.session, &port.to, typed);
+	/* For what came meanwhile. */
+	(void)port.S->api->session_send(port.S, port.session, PAYLOAD_OUTPUT, NULL, 0);
 }
 
 static void

@@ -33,7 +33,7 @@
 #define OUTPUT_MAX 2500		/* bytes of a result's text, spec 02 §5.6 */
 #define CUT "\n---Error truncated----"
 #define ERROR_HEAD "\n----------ERROR-------\n"
-#define INPUT_RETRY_MS 20 /* until a type that was not ready is asked again */
+#define INPUT_RETRY_MS 1000 /* until a type is asked again that did not say when */
 #define TICK_MS 250
 #define FAREWELL_MS 200 /* for the last state message to leave */
 #define KMS_MS 15000
@@ -193,6 +193,7 @@ on_tick(struct ssm *S, struct ssm_watch *w, void *arg)
 }
 
 static bool push(struct ssm_session *s, bool last);
+static int32_t on_retry(struct ssm *S, struct ssm_watch *w, void *arg);
 
 static void
 drain(struct ssm_session *s)
@@ -321,6 +322,10 @@ sent(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const void *da
 		return ssm_fail(S, -EPIPE, "the session is not open");
 	if (len > PIECE_MAX)
 		return ssm_fail(S, -EMSGSIZE, "%zu bytes are too many at once", len);
+	if (len == 0) { /* it takes input again */
+		later(S, &s->retry, on_retry, s, 0);
+		return 0;
+	}
 	if (s->closed)
 		return 0; /* nobody is there to see it */
 	if (s->full) {
@@ -409,6 +414,8 @@ open_type(struct ssm_session *s)
 	r = s->type->open(s->type_S, s);
 	if (r < 0)
 		finish(s, true, strerror(-r));
+	else
+		later(s->S, &s->retry, on_retry, s, 0); /* what came before it */
 }
 
 /* Once the channel and the log are. */
@@ -488,7 +495,7 @@ on_input(void *arg, uint32_t payload_type, struct span payload, struct err *e)
 		r = -EAGAIN;
 	else
 		r = s->stage == SESSION_RUNS && !s->closed ? give(s, payload_type, payload, e) : 0;
-	if (r == -EAGAIN)
+	if (r == -EAGAIN && !s->retry)
 		later(s->S, &s->retry, on_retry, s, INPUT_RETRY_MS);
 	else if (r < 0)
 		ssm_log(s->S, SSM_DEBUG, "a message of type %u is not taken: %s", payload_type,

@@ -28,6 +28,7 @@ static struct {
 	struct ssm_watch *child, *killer;
 	int keys;
 	size_t typed; /* of a message that did not go into the pipe whole */
+	struct ssm_watch *room; /* in the pipe */
 	bool waits;   /* for its user */
 	char **argv;  /* what it will run then */
 	bool with_profile;
@@ -42,6 +43,14 @@ stop_killer(struct ssm *S)
 }
 
 static void
+stop_typing(struct ssm *S)
+{
+	if (shell.room)
+		S->api->watch_end(S, TAKE(shell.room));
+	mem_cleanup_fd(&shell.keys);
+}
+
+static void
 on_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
 {
 	/* To the operator the exit code of a terminal session is not told, spec 02 §6.7. */
@@ -49,7 +58,7 @@ on_end(struct ssm *S, int32_t result, const struct ssm_end *end, void *arg)
 		session_exited(arg, end->how == SSM_END_EXIT ? end->code : -1);
 	shell.child = NULL;
 	stop_killer(S);
-	mem_cleanup_fd(&shell.keys);
+	stop_typing(S);
 	(void)S->api->session_end(S, arg, SSM_SUCCESS, "");
 }
 
@@ -131,6 +140,8 @@ on_who(struct ssm *S, int32_t result, const struct runas *as, const char *why, v
 		(void)cannot_start(S, arg, why);
 	else if (spawn_as(S, arg, as, &e) < 0)
 		(void)cannot_start(S, arg, err_text(&e));
+	else
+		(void)S->api->session_send(S, arg, PAYLOAD_OUTPUT, NULL, 0);
 	shell.argv = strv_free(shell.argv);
 }
 
@@ -181,6 +192,32 @@ interactive_open(struct ssm *S, struct ssm_session *s)
 	return r;
 }
 
+/* What did not fit is asked for again. */
+static int32_t
+on_room(struct ssm *S, struct ssm_watch *w, int32_t fd, uint32_t events, void *arg)
+{
+	(void)w;
+	(void)fd;
+	(void)events;
+	shell.room = NULL;
+	(void)S->api->session_send(S, arg, PAYLOAD_OUTPUT, NULL, 0);
+	return -ECANCELED;
+}
+
+static int32_t
+wait_for_room(struct ssm *S, struct ssm_session *s)
+{
+	const struct ssm_watch_on on = { .size = sizeof(on),
+					 .fd_fn = on_room,
+					 .arg = s,
+					 .fd = shell.keys,
+					 .events = SSM_WRITE };
+
+	if (!shell.room)
+		(void)S->api->watch(S, &on, &shell.room);
+	return -EAGAIN;
+}
+
 /* -EPIPE: it reads no more, which is no reason to hold up what comes behind. */
 static int32_t
 shell_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const void *data,
@@ -188,8 +225,6 @@ shell_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const v
 {
 	ssize_t n;
 
-	(void)S;
-	(void)s;
 	if (shell.waits)
 		return -EAGAIN;
 	if (payload_type != PAYLOAD_OUTPUT || shell.keys < 0)
@@ -201,7 +236,7 @@ shell_input(struct ssm *S, struct ssm_session *s, uint32_t payload_type, const v
 	}
 	shell.typed += n > 0 ? (size_t)n : 0;
 	if (shell.typed < len)
-		return -EAGAIN;
+		return wait_for_room(S, s);
 	shell.typed = 0;
 	return 0;
 }
