@@ -12,16 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "core/agent/broker.h"
 #include "core/agent/cgroup.h"
 #include "core/agent/ctl.h"
 #include "core/agent/dispatch.h"
+#include "core/agent/endpoints.h"
 #include "core/agent/health.h"
 #include "core/agent/identity.h"
 #include "core/agent/inbox.h"
+#include "core/agent/info.h"
 #include "core/agent/networks.h"
 #include "core/agent/notify.h"
 #include "core/agent/once.h"
@@ -30,11 +31,9 @@
 #include "core/agent/plugins.h"
 #include "core/agent/services.h"
 #include "core/agent/status.h"
-#include "core/agent/users.h"
 #include "core/agent/whoami.h"
 #include "core/aws/call.h"
 #include "core/aws/creds.h"
-#include "core/aws/endpoint.h"
 #include "core/aws/imds.h"
 #include "core/aws/mds.h"
 #include "core/aws/ssmapi.h"
@@ -50,8 +49,6 @@
 #include "core/loop/netwatch.h"
 #include "core/loop/signals.h"
 #include "core/net/http.h"
-#include "core/net/proxy.h"
-#include "core/net/url.h"
 
 #define POLL_SLACK_MS 10000
 #define NETWORKS_RETRY_MS 300000
@@ -252,115 +249,6 @@ on_poll_state(void *arg, int result, const char *text, int64_t wait_ms)
 
 /* ----------------------------------------------------- once we know who */
 
-static void
-put(json_t *o, const char *key, const char *value)
-{
-	json_object_set_new(o, key, json_string(value ? value : ""));
-}
-
-static void
-put_number(json_t *o, const char *key, int64_t value)
-{
-	autofree char *text = xasprintf("%lld", (long long)value);
-
-	put(o, key, text);
-}
-
-static const char *
-partition_of(const char *region)
-{
-	if (text_starts(region, "cn-"))
-		return "aws-cn";
-	if (text_starts(region, "us-gov-"))
-		return "aws-us-gov";
-	return "aws";
-}
-
-/* As JSON: an empty list is told apart from none. */
-static void
-put_list(json_t *o, const char *key, char *const *list)
-{
-	autojson json_t *all = json_array();
-	autofree char *text = NULL;
-
-	for (; list && *list; list++)
-		(void)json_array_append_new(all, json_string(*list));
-	text = json_text(all);
-	put(o, key, text);
-}
-
-static void
-put_users(const struct agent *a, json_t *o)
-{
-	autojson json_t *settings = users_settings(a->conf);
-	autofree char *text = json_text(settings);
-
-	put(o, "users", text);
-}
-
-/* What may change while we run; hosts that run keep what they were told. */
-static void
-put_live_info(const struct agent *a, json_t *o)
-{
-	put(o, "leftover-processes", conf_str(a->conf, "Agent.LeftoverProcesses"));
-	put_number(o, "kill-grace-ms", conf_ms(a->conf, "Agent.KillGrace"));
-	put(o, "session-logs-destination", conf_str(a->conf, "Ssm.SessionLogsDestination"));
-	put_number(o, "session-logs-hours",
-		   conf_int(a->conf, "Ssm.SessionLogsRetentionDurationHours"));
-	put_number(o, "output-max-bytes", conf_bytes(a->conf, "Ssm.OutputMaxBytes"));
-	put_list(o, "denied-addresses", conf_list(a->conf, "Mgs.DeniedPortForwardingRemoteIPs"));
-	put_users(a, o);
-}
-
-/* info() of every plugin; what a job adds to it is the job's. */
-static json_t *
-plugin_info(const struct agent *a, const char *platform, const char *platform_version)
-{
-	const struct identity *who = a->identity;
-	autofree char *run = xstrdup(conf_path(a->conf, CONF_PATH_RUN));
-	const char *version = conf_str(a->conf, "Agent.Version");
-	json_t *o = json_object();
-	struct utsname u;
-
-	uname(&u);
-	put(o, "instance-id", who->instance_id);
-	put(o, "region", who->region);
-	put(o, "partition", partition_of(who->region));
-	put(o, "availability-zone", who->availability_zone);
-	put(o, "platform-name", platform);
-	put(o, "platform-version", platform_version);
-	put(o, "arch", u.machine);
-	put(o, "reported-version", *version ? version : ssmapi_agent_version());
-	put(o, "agent-name", conf_str(a->conf, "Agent.Name"));
-	put(o, "os-lang", conf_str(a->conf, "Os.Lang"));
-	put(o, "os-name", conf_str(a->conf, "Os.Name"));
-	put(o, "os-version", conf_str(a->conf, "Os.Version"));
-	put(o, "state-dir", conf_path(a->conf, CONF_PATH_STATE));
-	put(o, "run-dir", run);
-	put(o, "ca-file", conf_str(a->conf, "Net.CaFile"));
-	put(o, "require-kms-challenge",
-	    conf_bool(a->conf, "Kms.RequireKMSChallengeResponse") ? "yes" : "no");
-	put_live_info(a, o);
-	return o;
-}
-
-static const char *
-endpoint_override(void *arg, const char *service)
-{
-	static const char *const keys[][2] = {
-		{ "ssm", "Ssm.Endpoint" }, { "ec2messages", "Mds.Endpoint" },
-		{ "s3", "S3.Endpoint" },   { "logs", "Logs.Endpoint" },
-		{ "kms", "Kms.Endpoint" }, { "ssmmessages", "Mgs.Endpoint" },
-		{ "sts", "Sts.Endpoint" },
-	};
-	const struct agent *a = arg;
-
-	for (size_t i = 0; i < NELEMS(keys); i++)
-		if (strcmp(keys[i][0], service) == 0)
-			return conf_str(a->conf, keys[i][1]);
-	return "";
-}
-
 /* All else works without it. */
 static void
 open_inbox(struct agent *a)
@@ -381,54 +269,10 @@ open_inbox(struct agent *a)
 		log_warn("agent", "there are no offline commands: %s", err_text(&e));
 }
 
-/* Where a service is and by which proxy: for plugins that connect by themselves. */
-static void
-put_endpoint(const struct agent *a, json_t *info, const char *service,
-	     const struct proxy_rules *proxies)
-{
-	const struct endpoint_options o = { .region = a->identity->region,
-					    .service_domain =
-						    conf_str(a->conf, "Agent.ServiceDomain"),
-					    .override = endpoint_override((void *)(uintptr_t)a,
-									  service) };
-	autofree char *url = NULL, *key = xasprintf("endpoint:%s", service), *proxy_key = NULL;
-	autourl struct url u = { 0 };
-	const char *proxy;
-
-	if (endpoint_url(service, &o, &url, NULL) < 0 || url_parse(url, &u, NULL) < 0)
-		return;
-	put(info, key, url);
-	proxy = proxy_for(proxies, &u);
-	proxy_key = xasprintf("proxy:%s", url);
-	if (proxy)
-		put(info, proxy_key, proxy);
-}
-
-static json_t *
-service_info(const struct agent *a)
-{
-	const char *proxy = conf_str(a->conf, "Net.Proxy");
-	const char *no_proxy = conf_str(a->conf, "Net.NoProxy");
-	const char *ca_file = conf_str(a->conf, "Net.CaFile");
-	struct proxy_rules proxies = { 0 };
-	json_t *info = json_copy(a->info);
-	struct err e = { 0, "" };
-
-	/* Its environment has nothing of ours. */
-	if (!*ca_file)
-		ca_file = secure_getenv("AWS_CA_BUNDLE");
-	if (ca_file)
-		put(info, "ca-file", ca_file);
-	if (proxy_rules_init(&proxies, *proxy ? proxy : NULL, *no_proxy ? no_proxy : NULL, &e) == 0)
-		put_endpoint(a, info, "ssmmessages", &proxies);
-	proxy_rules_done(&proxies);
-	return info;
-}
-
 static void
 open_services(struct agent *a)
 {
-	autojson json_t *info = service_info(a);
+	autojson json_t *info = info_for_services(a->info, a->conf, a->identity);
 	const struct services_options o = {
 		.base = a->base,
 		.conf = a->conf,
@@ -450,8 +294,8 @@ call_options(struct agent *a)
 				     .http = a->http,
 				     .creds = a->creds,
 				     .service_domain = conf_str(a->conf, "Agent.ServiceDomain"),
-				     .override = endpoint_override,
-				     .arg = a };
+				     .override = endpoints_configured,
+				     .arg = (void *)(uintptr_t)a->conf };
 }
 
 static int
@@ -509,7 +353,7 @@ on_networks(void *arg, char *const *list)
 {
 	struct agent *a = arg;
 
-	put_list(a->info, "vpc-networks", list);
+	info_put_networks(a->info, list);
 }
 
 static void
@@ -540,7 +384,7 @@ on_identity(void *arg, struct identity *who, const json_t *passed_over)
 	notify_status(a->notify, "%s connects", who->instance_id);
 	log_notice("agent", "this is %s in %s (%s)", who->instance_id, who->region, who->kind);
 	ssmapi_platform(platform, sizeof(platform), version, sizeof(version));
-	a->info = plugin_info(a, platform, version);
+	a->info = info_new(a->conf, who, platform, version);
 	if (open_service(a, &a->failed) < 0) {
 		a->gave_up = true;
 		event_base_loopbreak(a->base);
@@ -604,8 +448,9 @@ status(const struct agent *a)
 
 	json_t *all = status_report(&facts);
 
-	put(all, "cgroup", a->cgroup ? cgroup_path(a->cgroup) : "");
-	put(all, "no_cgroup", a->cgroup ? "" : err_text(&a->no_cgroup));
+	json_object_set_new(all, "cgroup", json_string(a->cgroup ? cgroup_path(a->cgroup) : ""));
+	json_object_set_new(all, "no_cgroup",
+			    json_string(a->cgroup ? "" : err_text(&a->no_cgroup)));
 	return all;
 }
 
@@ -656,7 +501,7 @@ take_configuration(struct agent *a, char *const *restart)
 		log_warn("agent", "these keys have other values now, which need a restart: %s",
 			 names);
 	if (a->info)
-		put_live_info(a, a->info);
+		info_put_live(a->info, a->conf);
 	if (a->dispatch)
 		dispatch_conf_changed(a->dispatch);
 }
