@@ -3,6 +3,7 @@
 #include "plugins/sessionManager/resolve.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct resolve {
 	void *arg;
 	struct ssm_watch *child, *timer;
 	struct sbuf out, err;
+	bool cut; /* one of them */
 };
 
 struct resolve *
@@ -70,9 +72,12 @@ static int32_t
 on_output(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg)
 {
 	struct resolve *r = arg;
+	struct sbuf *b = stream == SSM_STDOUT ? &r->out : &r->err;
+	size_t room = b->max - b->len;
 
 	(void)S;
-	(void)sbuf_add(stream == SSM_STDOUT ? &r->out : &r->err, data, len);
+	r->cut |= len > room;
+	(void)sbuf_add(b, data, len < room ? len : room);
 	return 0;
 }
 
@@ -80,7 +85,7 @@ on_output(struct ssm *S, int32_t stream, const void *data, size_t len, void *arg
 static const char *
 output_of(struct resolve *r)
 {
-	char *last = r->out.err && r->out.p ? strrchr(r->out.p, '\n') : NULL;
+	char *last = r->cut && r->out.p ? strrchr(r->out.p, '\n') : NULL;
 
 	if (last)
 		last[1] = '\0';
