@@ -57,6 +57,7 @@ struct data {
 	int64_t deadline_ms;
 
 	int64_t expected;
+	bool has_digests; /* the client's are those of the chapter */
 	struct list store; /* data_in, by number */
 	size_t store_bytes;
 };

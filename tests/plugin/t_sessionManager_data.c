@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "plugins/sessionManager/data.h"
+#include "plugins/sessionManager/dial.h"
 #include "plugins/sessionManager/frame.h"
 #include "plugins/sessionManager/messages.h"
 #include "tests/unit/suite.h"
@@ -136,6 +137,21 @@ peer(const char *type, int64_t seq, uint32_t payload_type, const char *payload)
 
 	memcpy(f.type, type, strlen(type) + 1);
 	ck_assert_int_eq(frame_write(&f, &b, &e), 0);
+	return data_read(d, b.p, b.len, &e);
+}
+
+/* The same with a digest of another payload. */
+static int
+peer_spoilt(const char *type, int64_t seq, const char *payload)
+{
+	struct frame f = { .schema = 1, .created_ms = 1, .seq = seq, .payload_type = 1,
+			   .id = "dd01e56b-ff48-483e-a508-b5f073f31b16",
+			   .payload = { payload, strlen(payload) } };
+	autosbuf struct sbuf b = SBUF_INIT(FRAME_MAX_BYTES);
+
+	memcpy(f.type, type, strlen(type) + 1);
+	ck_assert_int_eq(frame_write(&f, &b, &e), 0);
+	b.p[b.len - 1] ^= 1;
 	return data_read(d, b.p, b.len, &e);
 }
 
@@ -501,6 +517,50 @@ START_TEST(test_reconnect)
 }
 END_TEST
 
+/* Some clients have digests of their own; of one that has right ones a wrong one is a message that
+ * was spoilt, and it is not acknowledged. */
+START_TEST(test_digests)
+{
+	ck_assert_int_eq(peer_spoilt("input_stream_data", 0, "x"), 0);
+	is_ack(0, 0);
+	ck_assert_int_eq(peer("input_stream_data", 1, 1, "y"), 0);
+	is_ack(1, 1);
+	ck_assert_int_eq(peer_spoilt("input_stream_data", 2, "z"), -EBADMSG);
+	ck_assert_uint_eq(sent_count, 2);
+	data_send(d, PAYLOAD_OUTPUT, "a", 1);
+	ck_assert_int_eq(peer_spoilt("acknowledge", 0, "{\"AcknowledgedMessageSequenceNumber\":0}"),
+			 -EBADMSG);
+	ck_assert_uint_eq(data_unacked(d), 1);
+	ck_assert_int_eq(peer("input_stream_data", 2, 1, "z"), 0);
+	is_ack(3, 2);
+}
+END_TEST
+
+/* What was on its way comes as one burst, not tick by tick, and the same bytes. */
+START_TEST(test_outage_of_15_minutes)
+{
+	size_t n = fill();
+
+	ck_assert_int_ge(DIAL_OUTAGE_MS, 15 * 60 * 1000);
+	ck_assert_uint_gt(n, 100);
+	ck_assert_uint_eq(sent_count, n);
+	data_down(d);
+	ck_assert_int_eq(timer_ms, -1);
+	now_ms += 15 * 60 * 1000;
+	ck_assert_int_eq(data_send(d, PAYLOAD_OUTPUT, "a", 1), -EAGAIN); /* so the program waits */
+	data_up(d);
+	ck_assert_uint_eq(sent_count, 2 * n);
+	for (size_t i = 0; i < n; i++) {
+		is_stream(n + i, (int64_t)i);
+		ck_assert_uint_eq(sent[n + i].len, sent[i].len);
+		ck_assert_mem_eq(sent[n + i].bytes, sent[i].bytes, sent[i].len);
+	}
+	for (size_t i = 0; i < n; i++)
+		ack((int64_t)i);
+	ck_assert_uint_eq(data_unacked(d), 0);
+}
+END_TEST
+
 START_TEST(test_a_full_connection)
 {
 	took_max = 1;
@@ -619,6 +679,8 @@ main(void)
 	tcase_add_test(t, test_all_that_is_kept_has_a_ceiling);
 	tcase_add_test(t, test_pause);
 	tcase_add_test(t, test_reconnect);
+	tcase_add_test(t, test_digests);
+	tcase_add_test(t, test_outage_of_15_minutes);
 	tcase_add_test(t, test_a_full_connection);
 	tcase_add_test(t, test_acknowledgements_have_a_ceiling);
 	tcase_add_test(t, test_end);
