@@ -72,6 +72,25 @@ bail()
 	exit 1
 }
 
+# tap_program NAME SECONDS : tests/e2e/NAME.py speaks TAP without numbers and a plan.
+tap_program()
+{
+	timeout "$2" /usr/bin/python3 "$top_srcdir/tests/e2e/$1.py" "$work/sandbox/ready.json" \
+		"$top_builddir/ssm-sandbox" >"$work/lines" 2>"$work/trace.log"
+	status=$?
+	while read -r line; do
+		tap_n=$((tap_n + 1))
+		case $line in
+		\#*) tap_n=$((tap_n - 1)) && echo "$line" ;;
+		ok*) echo "ok $tap_n${line#ok}" ;;
+		*) echo "not ok $tap_n${line#not ok}" ;;
+		esac
+	done <"$work/lines"
+	is "$status" 0 "it came to its end"
+	[ $status = 0 ] || sed 's/^/# /' "$work/trace.log"
+	[ $status = 0 ] || tail -n 30 "$work/agent.log" | sed 's/^/# /'
+}
+
 # ------------------------------------------------------------- processes
 
 cleanup()
