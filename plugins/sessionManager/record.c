@@ -253,7 +253,7 @@ shown(const struct record *r, const char *key)
 void
 record_audit(const struct record *r, const char *status)
 {
-	autofree char *id = shown(r, "SessionId"), *document = shown(r, "DocumentName");
+	autofree char *id = text_quote(r->conf.session, 200), *document = shown(r, "DocumentName");
 	autofree char *name = who(r->conf.session), *operator= text_quote(name, 100);
 	autofree char *user = text_quote(r->user ? r->user : "", 64);
 	autofree char *exit = r->exited ? xasprintf(", exit %" PRId32, r->code) : xstrdup("");
@@ -266,4 +266,17 @@ record_audit(const struct record *r, const char *status)
 		"%" PRIu64 " bytes out, %" PRIu64 " in",
 		id, operator, document, type_of(r), user, status, exit, began, ended, r->out,
 		r->in);
+}
+
+void
+record_refused(struct ssm *S, const json_t *document)
+{
+	const struct record r = {
+		.S = S,
+		.document = document,
+		.conf.session = json_str(document, "SessionId", info(S, "job-id", "")),
+		.began_ms = clock_wall_ms(),
+	};
+
+	record_audit(&r, "Failed");
 }

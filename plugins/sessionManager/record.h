@@ -39,5 +39,7 @@ void record_describe(const struct record *r, json_t *o);
 /* One line of what was done, not of what was said: who, by which document, as whom, how long, how
  * much, to which end. */
 void record_audit(const struct record *r, const char *status);
+/* The same of a session that never had a record: DOCUMENT NULL: its document could not be read. */
+void record_refused(struct ssm *S, const json_t *document);
 
 #endif

@@ -730,8 +730,10 @@ handle(struct ssm *S, struct ssm_message *m)
 	r = read_start(S, s);
 	if (r >= 0)
 		r = S->api->session_provide(S, &table);
-	if (r < 0)
+	if (r < 0) {
+		record_refused(S, s->document);
 		return r;
+	}
 	(void)S->api->watch(S, &cancel, &s->cancel);
 	type = json_str(s->document, "sessionType", "");
 	id = json_str(s->document, "SessionId", "");

@@ -2,15 +2,16 @@
 # What the tests of sessions share: documents, aws ssm start-session with a client of ours in the place
 # of its plugin. Sourced after lib.sh, when the sandbox runs.
 
-session_user=$(id -un) # or somebody: root runs no sessions
-[ "$session_user" != root ] || session_user=nobody
+# Root runs no sessions, and nobody else runs those of others.
+session_user=$(id -un) run_as=false
+[ "$session_user" != root ] || session_user=nobody run_as=true
 
 # session_document NAME TYPE INPUTS [MORE] : INPUTS and MORE are members of JSON objects.
 session_document()
 {
 	cat >"$work/documents/$1.json" <<END
 {"schemaVersion": "1.0", "sessionType": "$2",
- "inputs": {"runAsEnabled": true, "runAsDefaultUser": "$session_user"${3:+, $3}}${4:+, $4}}
+ "inputs": {"runAsEnabled": $run_as, "runAsDefaultUser": "$session_user"${3:+, $3}}${4:+, $4}}
 END
 }
 

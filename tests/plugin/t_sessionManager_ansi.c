@@ -171,7 +171,7 @@ END_TEST
 START_TEST(t_json_many)
 {
 	autosbuf struct sbuf text = SBUF_INIT(1 << 20), out = SBUF_INIT(LOGEVENT_TEXT_MAX);
-	autofree char *got = NULL, *want = NULL;
+	autofree char *got = NULL;
 	size_t n;
 
 	for (int i = 0; i < 20000; i++)
