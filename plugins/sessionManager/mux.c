@@ -143,6 +143,9 @@ on_connected(void *arg, int fd)
 
 	c->connecting = NULL;
 	if (fd < 0 || use(c, fd) < 0) {
+		/* Where to is a parameter of the document, and not told. */
+		ssm_log(mux.S, SSM_WARN, "a connection of the session was not made: %s",
+			strerror(fd < 0 ? -fd : EBADF));
 		mux.untold++;
 		tell_failures();
 		smux_stream_close(c->stream);

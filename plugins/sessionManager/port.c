@@ -141,10 +141,12 @@ begin_if_allowed(void)
 {
 	struct err e = { 0, "" };
 
-	if (check_rules(&e) < 0)
+	if (check_rules(&e) < 0) {
+		ssm_log(port.S, SSM_NOTICE, "the session's host may not be reached by it");
 		refuse(err_text(&e));
-	else
+	} else {
 		begin();
+	}
 }
 
 static void
