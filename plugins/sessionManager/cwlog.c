@@ -349,7 +349,10 @@ taken(struct cwlog *l, const struct ssm_reply *r)
 	l->stalled_since_ms = 0;
 	l->wait_ms = CWLOG_PACE_MS;
 	free(TAKE(l->failure));
-	look_later(l, CWLOG_PACE_MS);
+	if (l->last && is_read(l) && l->text.len == 0)
+		finish(l, NULL);
+	else
+		look_later(l, CWLOG_PACE_MS);
 }
 
 /* What older endpoints say whose streams still have an order. */

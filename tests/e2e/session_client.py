@@ -2,7 +2,8 @@
 # An operator's client for sessions, with the arguments that the aws command line gives to
 # session-manager-plugin: what the node puts out goes to standard output, standard input to the node.
 # SESSION_CLIENT=wrong-key: it encrypts with another key than it asked for; no-challenge: as clients
-# did that knew no challenge in the key's context; mute: it does not answer the challenge.
+# did that knew no challenge in the key's context; mute: it does not answer the challenge; other-kms-key,
+# other-target: the data key is of another key of KMS, or for another node.
 """usage: session_client.py READY.json PROGRAM RESPONSE REGION OPERATION [PROFILE PARAMETERS ENDPOINT]"""
 import base64
 import json
@@ -79,7 +80,8 @@ class Client:
         if action["ActionType"] == "KMSEncryption":
             asked = action["ActionParameters"]
             known = KIND != "no-challenge"
-            self.crypt = Crypt(asked["KMSKeyId"], self.session, self.target,
+            self.crypt = Crypt("alias/other" if KIND == "other-kms-key" else asked["KMSKeyId"], self.session,
+                               "i-00000000000000000" if KIND == "other-target" else self.target,
                                asked["Challenge"] if known else None)
             answer["ActionResult"] = {"KMSCipherTextKey": self.crypt.blob, "KMSCipherTextHash": None}
             if known:
