@@ -123,7 +123,7 @@ notice_payload(const struct notice_agent *agent, int64_t now_unix_ms, const char
 		json_pack("{s:s,s:s,s:s}", "notice", status, "trace", trace, "agent", agent->name);
 
 	ck_assert_int_gt(now_unix_ms, 0);
-	ck_assert_int_eq(channel, NOTICE_CHANNEL_CLOSED);
+	ck_assert_int_ne(channel, NOTICE_CHANNEL_OPEN);
 	return json_text(v);
 }
 
@@ -140,6 +140,7 @@ static const struct feature features[] = {
 	  NULL },
 	{ 2, 0, "aws.ssm.cancelCommand.", NULL, "/Payload/CancelMessageId", "runCommand",
 	  "/p/runCommand.so", NULL },
+	{ 2, 0, "session", "/MessageId", NULL, "acme", "/p/acme.so", NULL },
 	{ 2, 0, "acme.topic", "/Payload/Name", NULL, "acme", "/p/acme.so", NULL },
 	{ 2, FEATURE_SERIAL, "acme.serial", NULL, NULL, "acme", "/p/acme.so", NULL },
 	{ 1, FEATURE_SERIAL, "acme:alone", NULL, NULL, "acme", "/p/acme.so", NULL },

@@ -298,6 +298,70 @@ START_TEST(test_slots)
 }
 END_TEST
 
+static int session_result[4];
+
+static void
+on_session(void *arg, int result)
+{
+	*(int *)arg = result;
+}
+
+/* Number N, which runs until it is cancelled. */
+static void
+start_session(size_t n)
+{
+	static const char payload[] = "{\"script\":\"cancel final\"}";
+	autofree char *id = xasprintf("aws.ssm.session.op-%zu", n);
+	const struct delivery d = { .id = id,
+				    .topic = "session",
+				    .payload = payload,
+				    .len = sizeof(payload) - 1,
+				    .via = "mgs",
+				    .route = "op" };
+
+	session_result[n] = 1;
+	dispatch_deliver(dispatch, &d, on_session, &session_result[n]);
+}
+
+static bool
+is_taken(const void *arg)
+{
+	return *(const int *)arg != 1;
+}
+
+static bool
+one_runs(const void *arg)
+{
+	(void)arg;
+	return reported("running") == 1;
+}
+
+/* Sessions have slots of their own; one more is refused at once, for somebody waits for it. */
+START_TEST(test_session_slots)
+{
+	configure("Mgs.SessionWorkersLimit=2");
+	restart();
+	start_session(0);
+	start_session(1);
+	start_session(2);
+	ck_assert_int_eq(session_result[2], -EAGAIN);
+	until(is_taken, &session_result[0]);
+	until(is_taken, &session_result[1]);
+	ck_assert_int_eq(session_result[0], 0);
+	ck_assert_int_eq(session_result[1], 0);
+	command(1, "final");
+	until_sent(1, 'r', 2);
+	ck_assert_uint_eq(reported("queued"), 0);
+	dispatch_cancel_local(dispatch, "aws.ssm.session.op-0");
+	until(one_runs, NULL);
+	start_session(3);
+	until(is_taken, &session_result[3]);
+	ck_assert_int_eq(session_result[3], 0);
+	dispatch_cancel_local(dispatch, "aws.ssm.session.op-1");
+	dispatch_cancel_local(dispatch, "aws.ssm.session.op-3");
+}
+END_TEST
+
 START_TEST(test_queue_full)
 {
 	configure("Mds.QueueLimit=5");
@@ -763,7 +827,7 @@ int
 main(int argc, char **argv)
 {
 	Suite *s = suite_create("dispatch");
-	TCase *t = tcase_create("all");
+	TCase *t = tcase_create("all"), *sessions = tcase_create("sessions");
 
 	if (argc > 1 && strcmp(argv[1], "--job") == 0)
 		return hostpeer_main();
@@ -807,6 +871,10 @@ main(int argc, char **argv)
 	tcase_add_test(t, test_local_refused);
 	tcase_add_test(t, test_local_unusable);
 	tcase_add_test(t, test_once_restart);
+	tcase_add_checked_fixture(sessions, setup, teardown);
+	tcase_set_timeout(sessions, 60);
+	tcase_add_test(sessions, test_session_slots);
+	suite_add_tcase(s, sessions);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
