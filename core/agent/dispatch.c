@@ -19,7 +19,8 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 
-#define BATCHES_MAX 64u
+#define BATCHES_MAX 64u	/* of polls */
+#define DELIVERIES_MAX 1024u	/* of services */
 
 struct dispatch {
 	struct jobs *jobs;
@@ -268,7 +269,7 @@ dispatch_deliver(struct dispatch *d, const struct delivery *what, dispatch_deliv
 	autojson json_t *batch = message ? json_pack("[O]", message) : NULL;
 	struct pending *p;
 
-	if (!message || json_array_size(d->batches) >= BATCHES_MAX) {
+	if (!message || json_array_size(d->batches) >= DELIVERIES_MAX) {
 		done(arg, message ? -EAGAIN : -EINVAL);
 		json_decref(message);
 		return;

@@ -117,8 +117,8 @@ job_over(struct job *j, const char *why)
 	log_info("jobs", "job '%s' is over after %lld ms%s%s", j->id,
 		 (long long)(clock_wall_ms() - j->started_ms), why ? ": " : "", why ? why : "");
 	jobs_count(js, j->topic, -1);
-	/* Also what the plugin did not say any more may go out now. A reply may be done with at once:
-	 * the worker keeps the job until all is said. */
+	/* Also what the plugin did not say any more may go out now. A reply may be done with at
+	 * once: the worker keeps the job until all is said. */
 	if (j->outbox)
 		outbox_pause(j->outbox, OUTBOX_RUN);
 	if (!job_has_final(j))

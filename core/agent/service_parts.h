@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "core/agent/hostproc.h"
+#include "core/agent/restarts.h"
 #include "core/base/list.h"
 #include "core/base/log.h"
 
@@ -24,10 +25,8 @@ struct service_host {
 	bool open;	     /* as it said */
 	bool gone_from_table, replaced;
 	bool off; /* it crashed too often */
-	unsigned failures;
 	int64_t started_ms;
-	int64_t crashes[10]; /* when, the oldest is overwritten */
-	unsigned crash_count;
+	struct restarts restarts;
 	struct list replies; /* handed over, not confirmed */
 	struct list deliveries;
 	struct log_site log_site;

@@ -20,16 +20,11 @@
 #include "core/base/err.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
-#include "core/base/rand.h"
 #include "core/ipc/wire.h"
 
 #define KIND_SERVICE 5u /* SSM_KIND_SERVICE */
-#define FIRST_WAIT_MS 1000
-#define LONGEST_WAIT_MS 300000
-#define STEADY_MS 600000 /* a host that has lived so long is no crash loop */
-#define HOUR_MS 3600000
 #define END_MS 10000
-#define DELIVERIES_MAX 64u
+#define DELIVERIES_MAX 1024u /* the starts of as many sessions as there may be */
 
 struct services {
 	struct event_base *base;
@@ -219,17 +214,6 @@ on_ready(void *arg, const struct proc_id *who)
 	h->running = hostproc_go(h->host) == 0;
 }
 
-/* Ten within an hour; its file has to change before it is tried again. */
-static bool
-crashes_too_often(struct service_host *h, int64_t now)
-{
-	unsigned n = NELEMS(h->crashes);
-
-	h->crashes[h->crash_count++ % n] = now;
-	/* What is overwritten next is the oldest. */
-	return h->crash_count >= n && now - h->crashes[h->crash_count % n] < HOUR_MS;
-}
-
 static void
 start_in(struct service_host *h, int64_t ms)
 {
@@ -239,26 +223,20 @@ start_in(struct service_host *h, int64_t ms)
 	(void)event_add(h->timer, &tv);
 }
 
+/* Unless it ended too often: its file has to change before it is tried again. */
 static void
 start_again(struct service_host *h)
 {
-	int64_t now = clock_mono_ms(), wait;
+	int64_t wait = restarts_wait_ms(&h->restarts, h->started_ms, clock_mono_ms());
 
-	if (now - h->started_ms >= STEADY_MS)
-		h->failures = 0;
-	if (crashes_too_often(h, now)) {
+	if (wait < 0) {
 		h->off = true;
 		log_error("services",
 			  "service '%s' of plugin '%s' has ended %u times within an hour: it is "
 			  "off until its file changes",
-			  h->name, h->plugin, (unsigned)NELEMS(h->crashes));
+			  h->name, h->plugin, RESTARTS_MAX);
 		return;
 	}
-	wait = FIRST_WAIT_MS << (h->failures < 9 ? h->failures : 9);
-	if (wait > LONGEST_WAIT_MS)
-		wait = LONGEST_WAIT_MS;
-	h->failures++;
-	wait += rand_between(-wait / 5, wait / 5);
 	log_warn("services", "service '%s' of plugin '%s' starts again in %lld ms", h->name,
 		 h->plugin, (long long)wait);
 	start_in(h, wait);
@@ -312,8 +290,7 @@ on_gone(void *arg, int status, const char *why, const char *tail)
 	}
 	if (h->replaced) {
 		h->replaced = h->off = false;
-		h->failures = h->crash_count = 0;
-		memset(h->crashes, 0, sizeof(h->crashes));
+		restarts_forget(&h->restarts);
 		start_in(h, 0);
 		return;
 	}
@@ -447,8 +424,7 @@ look_at(struct service_host *h, const struct feature *f)
 		return;
 	}
 	h->off = false;
-	h->failures = h->crash_count = 0;
-	memset(h->crashes, 0, sizeof(h->crashes));
+	restarts_forget(&h->restarts);
 	start_in(h, 0);
 }
 
@@ -496,7 +472,8 @@ services_report(const struct services *s)
 			all, json_pack("{s:s, s:s, s:i, s:s, s:i, s:b}", "name", h->name, "plugin",
 				       h->plugin, "pid",
 				       h->host ? (int)hostproc_id(h->host)->pid : 0, "state",
-				       h->open ? "open" : "closed", "failures", (int)h->failures,
+				       h->open ? "open" : "closed", "failures",
+				       (int)h->restarts.failures,
 				       "off", h->off));
 	}
 	return all;

@@ -34,7 +34,7 @@
 #define CONFIRM_MS 5000
 #define TASK_CONFIRM_MS 1000 /* of a session's result, and how often it is sent: spec 02 §5.6 */
 #define TASK_TRIES 3u
-#define DELIVERIES_MAX 64u
+#define DELIVERIES_MAX 1024u /* as the agent takes */
 #define PAYLOAD_MAX ((size_t)FRAME_MAX_BYTES - FRAME_HEADER_BYTES)
 
 enum state {
@@ -486,8 +486,13 @@ take_closed(struct control *c, const struct frame *f)
 		return;
 	}
 	job = control_session_job(session);
-	if (!*session || !job || c->delivery_count >= DELIVERIES_MAX)
+	if (!*session || !job)
 		return;
+	if (c->delivery_count >= DELIVERIES_MAX) {
+		ssm_log(c->S, SSM_WARN, "the end of session '%s' is left to its data channel",
+			session);
+		return;
+	}
 	rand_uuid4(unique);
 	id = xasprintf("aws.ssm.session-end.%s", unique);
 	content = xasprintf("{\"Job\":\"%s\"}", job);
