@@ -67,8 +67,8 @@ store(struct conf *c, const char *section, const char *name, const char *text, c
 	v->text = xstrdup(text);
 	v->origin = xstrdup(origin);
 	v->number = number;
-	if (type == KEYS_LIST)
-		v->list = strv_split(text, " \t,");
+	if (type == KEYS_LIST || type == KEYS_ADDRESSES)
+		v->list = strv_split(text, KEYS_SEPARATORS);
 	map_set(c->values, k, v);
 }
 

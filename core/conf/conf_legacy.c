@@ -46,6 +46,7 @@ value_text(const struct legacy *l, const struct key *k, const json_t *v, char **
 {
 	switch (k->type) {
 	case KEYS_LIST:
+	case KEYS_ADDRESSES:
 		return list_text(l, k, v, ret, e);
 	case KEYS_JSON:
 		if (!json_is_array(v))

@@ -2,12 +2,14 @@
 /* The table of the core's keys, and what a value may be. */
 #include "core/conf/keys.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 #include "core/base/mem.h"
+#include "core/base/strv.h"
 #include "core/base/text.h"
 
 #define DENIED_REMOTE_IPS                                              \
@@ -124,8 +126,8 @@ static const struct key keys[] = {
 	UNUSED("Mgs", "StopTimeoutMillis", OPTS_INT, "20000", 0, 0, NULL),
 	INT("Mgs", "SessionWorkersLimit", "1000", 1, 100000, "Sessions at one time."),
 	UNUSED("Mgs", "SessionWorkerBufferLimit", OPTS_INT, "1", 1, INT32_MAX, NULL),
-	LIST("Mgs", "DeniedPortForwardingRemoteIPs", DENIED_REMOTE_IPS,
-	     "Addresses that port sessions to other hosts may not reach."),
+	{ "Mgs", "DeniedPortForwardingRemoteIPs", KEYS_ADDRESSES, DENIED_REMOTE_IPS, 0, 0, NULL,
+	  false, "Addresses that port sessions to other hosts may not reach." },
 	UNUSED("Agent", "OrchestrationRootDir", OPTS_STRING, "orchestration", 0, 0, NULL),
 	UNUSED("Agent", "DownloadRootDir", OPTS_STRING, "", 0, 0, NULL),
 	UNUSED("Agent", "ContainerMode", OPTS_BOOL, "no", 0, 0, NULL),
@@ -244,6 +246,21 @@ check_choice(const struct key *k, const char *text, struct err *e)
 	return err_set(e, -EINVAL, "%s is not one of %s", shown, k->choices);
 }
 
+static int
+check_addresses(const char *text, struct err *e)
+{
+	autostrv char **words = strv_split(text, KEYS_SEPARATORS);
+	struct in6_addr a;
+
+	for (char **w = words; w && *w; w++) {
+		autofree char *shown = text_quote(*w, 80);
+
+		if (inet_pton(AF_INET, *w, &a) != 1 && inet_pton(AF_INET6, *w, &a) != 1)
+			return err_set(e, -EINVAL, "%s is not an IP address", shown);
+	}
+	return 0;
+}
+
 int
 key_check(const struct key *k, const char *text, int64_t *ret, struct err *e)
 {
@@ -252,6 +269,8 @@ key_check(const struct key *k, const char *text, int64_t *ret, struct err *e)
 
 	if (k->type < KEYS_LIST && (k->type != OPTS_PATH || *text))
 		r = opts_check((enum opts_type)k->type, text, &value, e);
+	if (k->type == KEYS_ADDRESSES)
+		r = check_addresses(text, e);
 	if (r < 0)
 		return r;
 	if (k->choices && (r = check_choice(k, text, e)) < 0)

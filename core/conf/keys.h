@@ -11,6 +11,9 @@
 
 #define KEYS_LIST 100 /* an opts_type of the core alone: blank or comma separated words */
 #define KEYS_JSON 101 /* a JSON array, only in the reference agent's file */
+#define KEYS_ADDRESSES 102 /* a list of IP addresses */
+
+#define KEYS_SEPARATORS " \t," /* of words in a list */
 
 struct key {
 	const char *section, *name;

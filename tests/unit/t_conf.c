@@ -155,6 +155,8 @@ START_TEST(t_bad_values_stop)
 		{"[Log]\nLevel = loud\n", "|info|"},
 		{"[Paths]\nState = var/lib\n", "absolute path"},
 		{"[Agent]\nKillGrace = 5 years\n", "duration"},
+		{"[Mgs]\nDeniedPortForwardingRemoteIPs = ::1, 10.0.0.0/8\n",
+		 "'10.0.0.0/8' is not an IP address"},
 		{"Key = 1\n", "before the first"},
 		{"[Mds\n", "ssm.conf:1"},
 	};
@@ -209,6 +211,15 @@ START_TEST(t_legacy)
 	ck_assert_ptr_nonnull(strstr(sbuf_str(&warnings), "no effect"));
 	ck_assert_str_eq(conf_list(c, "Identity.ConsumptionOrder")[0], "EC2");
 	ck_assert_str_eq(conf_str(c, "Identity.CustomIdentities"), "[{\"InstanceID\":\"mi-1\"}]");
+	conf_free(c);
+	put(path, "{\"Mgs\":{\"DeniedPortForwardingRemoteIPs\":[\"10.0.0.1\",\"::1\"]}}");
+	c = load_good(NULL);
+	ck_assert_str_eq(conf_list(c, "Mgs.DeniedPortForwardingRemoteIPs")[1], "::1");
+	conf_free(c);
+	put(path, "{\"Mgs\":{\"DeniedPortForwardingRemoteIPs\":[\"10.0.0.1\",\"db\"]}}");
+	c = load_good(NULL);
+	ck_assert_str_eq(conf_list(c, "Mgs.DeniedPortForwardingRemoteIPs")[0], "169.254.169.254");
+	ck_assert_ptr_nonnull(strstr(sbuf_str(&warnings), "'db' is not an IP address"));
 	conf_free(c);
 	put(path, "{\"Mds\":{\"CommandWorkersLimit\":\"5\"}}");
 	check_refused("whole number");
