@@ -29,6 +29,7 @@
 #define DRAIN_MS 1000
 #define SWEEP_MS 20
 #define GIVE_UP_MS 30000
+#define LATE_MAX 64u /* who is still writing in the background has no end */
 #define LOOKS 3u /* who forks just then may be missed by one */
 #define PIPE_BYTES (1 << 20)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -60,6 +61,7 @@ struct run {
 	struct rundown rundown;
 	bool exited;
 	bool drained;	    /* the time for the rest of the output is over */
+	unsigned late;	    /* reads of what was there then */
 	bool settled;	    /* of what it started nothing is left that has to go */
 	int64_t give_up_ms; /* 0: the grace is not over */
 	unsigned nobody;    /* looks in a row that found none */
@@ -92,11 +94,15 @@ close_stream(struct stream *s)
 	check_done(s->run);
 }
 
-/* What output_fn did not take yet is waited for, however long. */
+/* What output_fn did not take yet is waited for, however long; what else is there is read. */
 static void
 check_drained(struct run *r)
 {
-	if (r->drained && !r->out.sink.stopped && !r->err.sink.stopped)
+	bool more = sink_has_more(&r->out.sink) || sink_has_more(&r->err.sink);
+
+	if (!r->drained || r->out.sink.stopped || r->err.sink.stopped)
+		return;
+	if (!more || r->late++ >= LATE_MAX)
 		event_active(r->finish, EV_TIMEOUT, 0);
 }
 

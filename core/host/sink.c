@@ -159,6 +159,7 @@ copy_piece(struct sink *s, int pipe_fd)
 int
 sink_take(struct sink *s, int pipe_fd)
 {
+	s->more = false;
 	if (s->held && !s->stopped && tell(s, s->held, s->held_len))
 		sink_done(s);
 	for (int i = 0; i < PIECES_AT_ONCE && !s->stopped; i++) {
@@ -177,7 +178,14 @@ sink_take(struct sink *s, int pipe_fd)
 		else if (n <= 0)
 			return (int)n;
 	}
+	s->more = !s->stopped;
 	return s->stopped ? SINK_STOPPED : 1;
+}
+
+bool
+sink_has_more(const struct sink *s)
+{
+	return s->more;
 }
 
 /* Swap the N bytes at A with the N bytes that end at B_END, each mirrored. */

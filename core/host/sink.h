@@ -21,6 +21,7 @@ struct sink {
 	uint64_t max, total; /* bytes kept (0: all), bytes seen */
 	off_t base;	     /* offset of our first byte */
 	bool seekable, no_splice, failed;
+	bool more;
 	bool stopped; /* nothing is moved: set by anybody, and when FN said -EAGAIN */
 	char *held;   /* what FN did not take */
 	size_t held_len;
@@ -32,6 +33,8 @@ void sink_init(struct sink *s, int fd, uint64_t max, sink_fn *fn, void *arg);
  * SINK_STOPPED, -errno: the pipe is broken. A full disk does not stop the program: what cannot be
  * written is dropped, FAILED is set. */
 int sink_take(struct sink *s, int pipe_fd);
+/* The last sink_take() left off in the middle of what is there. */
+bool sink_has_more(const struct sink *s);
 /* Put the tail behind the head, in order, with a line between them that says what is missing. */
 void sink_finish(struct sink *s);
 void sink_done(struct sink *s); /* drops what FN did not take */
