@@ -238,6 +238,12 @@ channel_end(struct channel *c, int64_t deadline_ms)
 	data_end(c->data, deadline_ms);
 }
 
+size_t
+channel_unacked(const struct channel *c)
+{
+	return data_unacked(c->data);
+}
+
 const char *
 channel_client_version(const struct channel *c)
 {

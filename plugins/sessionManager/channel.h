@@ -51,6 +51,7 @@ void channel_key(struct channel *c, int result, const char *text, const void *ke
 int channel_send(struct channel *c, uint32_t payload_type, const void *p, size_t len);
 void channel_send_state(struct channel *c, const char *state);
 void channel_end(struct channel *c, int64_t deadline_ms);
+size_t channel_unacked(const struct channel *c); /* messages */
 
 const char *channel_client_version(const struct channel *c); /* "" without a handshake */
 

@@ -71,7 +71,8 @@ struct ssm_session {
 	bool ready;  /* the channel is */
 	bool closed; /* nobody listens any more */
 	bool cancelled;
-	int64_t drain_ms;
+	int64_t drain_ms; /* since the client has acknowledged something */
+	size_t drain_left;
 	bool begun;  /* open() of the type was called */
 	bool ending; /* the record is told to end */
 	bool failed;
@@ -174,17 +175,32 @@ say_farewell(struct ssm_session *s)
 	later(s->S, &s->farewell, on_farewell, s, dial_is_up(s->dial) ? FAREWELL_MS : 0);
 }
 
-/* With the connection away its time does not count. */
+/* Bytes that wait for the window and messages that wait for the client: any change is a step. */
+static size_t
+what_is_left(const struct ssm_session *s)
+{
+	size_t left = channel_unacked(s->channel);
+
+	for (size_t i = 0; i < NELEMS(s->held); i++)
+		left += s->held[i].bytes.len;
+	return left;
+}
+
+/* With the connection away its time does not count; a slow client has all it needs. */
 static int32_t
 on_tick(struct ssm *S, struct ssm_watch *w, void *arg)
 {
 	struct ssm_session *s = arg;
+	size_t left = what_is_left(s);
 
 	(void)S;
 	(void)w;
 	s->tick = NULL;
-	if (dial_is_up(s->dial))
+	if (left != s->drain_left)
+		s->drain_ms = 0;
+	else if (dial_is_up(s->dial))
 		s->drain_ms += TICK_MS;
+	s->drain_left = left;
 	if (s->drain_ms >= SESSION_DRAIN_MS)
 		say_farewell(s);
 	else

@@ -9,7 +9,7 @@
 #define SESSION_TOPIC "session"
 #define SESSION_END_TOPIC "session-end" /* cancels the job named by /Payload/Job */
 
-#define SESSION_DRAIN_MS 5000 /* of an open channel, for the client's last acknowledgements */
+#define SESSION_DRAIN_MS 5000 /* of an open channel without any acknowledgement of the client */
 
 /* Why close() is called. */
 enum session_reason {
