@@ -23,7 +23,7 @@
 #include "plugins/sessionManager/s3log.h"
 
 #define CHECK_MS 15000
-#define LOOK_MS 2000   /* strict: how often the sinks are looked at */
+#define LOOK_MS 2000   /* strict: how often a sink that streams is looked at */
 #define STALL_MS 30000 /* strict: a sink may take nothing for this long */
 #define TRIES 5
 #define TEXT_MAX ((size_t)4096)
@@ -241,7 +241,7 @@ on_look(struct ssm *S, struct ssm_watch *w, void *arg)
 
 	(void)w;
 	l->look = NULL;
-	if (!l->cw || cwlog_stalled_ms(l->cw) <= STALL_MS) {
+	if (cwlog_stalled_ms(l->cw) <= STALL_MS) {
 		later(S, &l->look, on_look, l, LOOK_MS);
 		return 0;
 	}
@@ -311,7 +311,7 @@ ask(struct logs *l)
 		(*in->s3_bucket && in->s3_encrypted);
 	if (l->waits)
 		later(l->S, &l->timer, on_check_late, l, CHECK_MS);
-	if (l->conf->strict)
+	if (l->conf->strict && l->cw && streams)
 		later(l->S, &l->look, on_look, l, LOOK_MS);
 	l->state = l->waits ? LOGS_CHECKING : LOGS_READY;
 }
