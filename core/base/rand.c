@@ -43,6 +43,8 @@ pooled_bytes(void *p, size_t len)
 	static unsigned char pool[POOL_BYTES];
 	static size_t left;
 
+	if (len == 0)
+		return;
 	if (left < len) {
 		system_bytes(pool, sizeof(pool));
 		left = sizeof(pool);
