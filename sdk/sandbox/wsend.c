@@ -207,11 +207,12 @@ get_length(const unsigned char *p)
 static bool
 read_frame(struct wsend *w)
 {
-	unsigned char *p = (unsigned char *)w->in.p + w->used;
 	size_t left = w->in.len - w->used, head, len;
+	unsigned char *p;
 
 	if (left < 2)
 		return false;
+	p = (unsigned char *)w->in.p + w->used;
 	if (p[0] & 0x70 || !(p[0] & 0x80) || !(p[1] & 0x80)) {
 		broken(w, 1002, "a frame that is reserved, in parts or not masked");
 		return false;
