@@ -3,6 +3,7 @@
 #include "core/agent/hello.h"
 
 #include "core/agent/plugins.h"
+#include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/conf/conf.h"
 
@@ -17,6 +18,19 @@ plugin_config(const struct conf *conf, const char *plugin)
 	while (conf_next(conf, section, &iter, &key, &value))
 		(void)json_object_set_new(config, key, json_string(value));
 	return config;
+}
+
+/* Whatever is loaded there, each has a section of its own. */
+static json_t *
+plugins_with_config(const struct conf *conf, const struct plugins *plugins)
+{
+	json_t *all = plugins_for_host(plugins), *one;
+	size_t i;
+
+	json_array_foreach(all, i, one)
+		(void)json_object_set_new(one, "config",
+					  plugin_config(conf, json_str(one, "name", "")));
+	return all;
 }
 
 /* As whom the host loads it. */
@@ -43,7 +57,7 @@ hello_new(const struct conf *conf, const struct plugins *plugins, const struct f
 	(void)json_object_set_new(m, "feature", json_string(name));
 	(void)json_object_set_new(m, "plugin", json_string(f->plugin));
 	(void)json_object_set_new(m, "plugin_path", json_string(f->path));
-	(void)json_object_set_new(m, "plugins", plugins_for_host(plugins));
+	(void)json_object_set_new(m, "plugins", plugins_with_config(conf, plugins));
 	(void)json_object_set_new(m, "config", plugin_config(conf, f->plugin));
 	(void)json_object_set_new(m, "info", info);
 	set_rights(m, conf, f);

@@ -50,7 +50,8 @@ pooled_bytes(void *p, size_t len)
 		left = sizeof(pool);
 	}
 	left -= len;
-	memcpy(p, pool + left, len);
+	if (len > 0)
+		memcpy(p, pool + left, len);
 	wipe(pool + left, len);
 }
 

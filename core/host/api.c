@@ -142,7 +142,8 @@ static int
 take_option(struct instance *i, uint32_t n, const char *set, struct err *e)
 {
 	const struct ssm_option *o = &i->module->options[n];
-	const char *text = set && *set ? set : o->preset ? o->preset : "";
+	bool is_set = set && (*set || o->type == SSM_OPT_STRING);
+	const char *text = is_set ? set : o->preset ? o->preset : "";
 	struct err why = { 0, "" };
 	int64_t value = 0;
 	bool empty_path = o->type == SSM_OPT_PATH && !*text;
@@ -160,10 +161,28 @@ take_option(struct instance *i, uint32_t n, const char *set, struct err *e)
 	return 0;
 }
 
+/* Of its own section; the job's plugin and those it finds have one each. */
+static const json_t *
+config_of(const struct instance *i)
+{
+	const char *name = i->module->plugin.name;
+	const json_t *hello = i->host->hello, *one;
+	size_t n;
+
+	if (strcmp(json_str(hello, "plugin", name), name) == 0)
+		return json_object_get(hello, "config");
+	json_array_foreach(json_object_get(hello, "plugins"), n, one)
+	{
+		if (strcmp(json_str(one, "name", ""), name) == 0)
+			return json_object_get(one, "config");
+	}
+	return NULL;
+}
+
 static int
 take_options(struct instance *i, struct err *e)
 {
-	const json_t *config = json_object_get(i->host->hello, "config");
+	const json_t *config = config_of(i);
 	uint32_t count = i->module->plugin.option_count;
 
 	i->options = xcalloc(count + 1, sizeof(*i->options));

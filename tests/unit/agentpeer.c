@@ -94,6 +94,15 @@ spawn(struct agentpeer *p)
 	p->fd = pair[0];
 }
 
+/* Of the file; caller frees. */
+static char *
+plugin_name(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	return xstrndup(name, strcspn(name, "."));
+}
+
 static json_t *
 hello(struct agentpeer *p, const char *path, unsigned kind, const char *feature, json_t *info)
 {
@@ -103,21 +112,25 @@ hello(struct agentpeer *p, const char *path, unsigned kind, const char *feature,
 	json_t *config = json_incref(json_object_get(info, "*config"));
 	autofree char *shells = agentpeer_plugin("shells");
 
+	json_t *found = json_incref(json_object_get(info, "*found"));
 	json_t *more = json_incref(json_object_get(info, "*plugins"));
-	json_t *plugins = json_pack("[{s:s,s:s,s:[{s:i,s:s}]},{s:s,s:s,s:[{s:i,s:s}]}]", "name",
-				    "other", "path", "/nonexistent/other.so", "features", "kind",
-				    1, "name", "acme:*", "name", "shells", "path", shells,
-				    "features", "kind", 3, "name", "zoo:shell");
+	json_t *plugins =
+		json_pack("[{s:s,s:s,s:[{s:i,s:s}]},{s:s,s:s,s:[{s:i,s:s}],s:o}]", "name", "other",
+			  "path", "/nonexistent/other.so", "features", "kind", 1, "name", "acme:*",
+			  "name", "shells", "path", shells, "features", "kind", 3, "name",
+			  "zoo:shell", "config", found ? found : json_object());
+	autofree char *name = plugin_name(path);
 
 	json_array_extend(plugins, more);
 	json_decref(more);
 	json_object_update(all, info);
 	json_object_del(all, "*config");
+	json_object_del(all, "*found");
 	json_object_del(all, "*plugins");
 	return json_pack("{s:s,s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:o,s:o,s:o}", "t", "hello", "ipc",
 			 1, "agent_version", "9.8.7", "token", "t0ken", "job", "job-1", "kind",
-			 kind, "feature", feature, "plugin", "probe", "plugin_path", path, "info",
-			 all, "plugins", plugins, "config", config ? config : json_object());
+			 kind, "feature", feature, "plugin", name, "plugin_path", path, "info", all,
+			 "plugins", plugins, "config", config ? config : json_object());
 }
 
 void

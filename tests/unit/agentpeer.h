@@ -23,7 +23,8 @@ struct agentpeer {
 /* Path of a plugin of the zoo. Caller frees. */
 char *agentpeer_plugin(const char *name);
 /* Start a host and greet it. BODY: message or inputs. INFO (taken, or NULL) joins the usual one;
- * its "*config" is the section of the plugin, "*plugins" an array of further plugins. */
+ * its "*config" is the section of the plugin, "*plugins" an array of further plugins, "*found" the
+ * section of the plugin "shells". */
 void agentpeer_start(struct agentpeer *p, const char *plugin, unsigned kind, const char *feature,
 		     const char *body, json_t *info);
 void agentpeer_done(struct agentpeer *p); /* kills what still runs, removes the folder */

@@ -60,6 +60,25 @@ START_TEST(t_session)
 END_TEST
 
 /* More than the terminal holds while nobody takes it, and all of it, in order. */
+/* Who is found has the options of a section of its own; an empty text is one. */
+static const struct {
+	const char *set, *want;
+} names[] = { { NULL, "preset" }, { "mine", "mine" }, { "", "" } };
+
+START_TEST(t_options)
+{
+	json_t *own = names[_i].set ? json_pack("{s:s}", "Name", names[_i].set) : json_object();
+	autofree char *want =
+		xasprintf("result=0 text=how=0 code=0 reason=0 types=2: (%s)\r\n", names[_i].want);
+
+	start(json_pack("{s:s,s:s}", "type", "zoo:shell", "sh", "echo \"($0)\""),
+	      json_pack("{s:{s:s},s:o}", "*config", "Name", "of the provider", "*found", own));
+	agentpeer_expect_reply(&peer, "opening", false);
+	agentpeer_expect_reply(&peer, want, true);
+	agentpeer_expect_end(&peer, 0, NULL);
+}
+END_TEST
+
 START_TEST(t_output_waits)
 {
 	autofree char *want = xstrdup("result=0 text=how=0 code=0 reason=0 types=2: ");
@@ -162,6 +181,7 @@ main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, t_session);
+	tcase_add_loop_test(tc, t_options, 0, (int)NELEMS(names));
 	tcase_add_test(tc, t_output_waits);
 	tcase_add_test(tc, t_cancel);
 	tcase_add_test(tc, t_no_such_type);

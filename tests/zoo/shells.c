@@ -39,7 +39,8 @@ static int32_t
 shell_open(struct ssm *S, struct ssm_session *s)
 {
 	const char *const argv[] = {"/bin/sh", "-c",
-				    S->api->session_str(S, s, "/Payload/sh", "exit 99"), NULL};
+				    S->api->session_str(S, s, "/Payload/sh", "exit 99"),
+				    S->api->option(S, "Name"), NULL};
 	struct ssm_spawn cmd = {.size = sizeof(cmd),
 				.flags = SSM_SPAWN_PTY | SSM_SPAWN_SPLIT | SSM_SPAWN_STDIN_FD,
 				.argv = argv,
@@ -97,7 +98,10 @@ shell_close(struct ssm *S, struct ssm_session *s, int32_t reason)
 static const struct ssm_session_ops ops = {
 	sizeof(ops), 0, shell_open, shell_input, shell_resize, shell_writable, shell_close};
 static const struct ssm_feature features[] = {SSM_SESSION("zoo:shell", &ops)};
+static const struct ssm_option options[] = {
+	{SSM_OPT_STRING, 0, "Name", "preset", "The shell's name, $0."}};
 
 SSM_PLUGIN(shells) = {
-	SSM_PLUGIN_HEAD, "shells", "1", "", "", SSM_TABLE(features), 0, 0, NULL, 0, NULL, NULL,
+	SSM_PLUGIN_HEAD,    "shells", "1",  "", "", SSM_TABLE(features),
+	SSM_TABLE(options), 0,        NULL, NULL,
 };
